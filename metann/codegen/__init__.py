@@ -1,0 +1,1 @@
+"""Writes counterparts as source text: read -> plan -> render -> format -> write."""

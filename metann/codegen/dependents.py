@@ -1,0 +1,84 @@
+"""Which weights a layer registers, over all its bases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from metann.codegen.library import Library
+from metann.codegen.model import DependentPlan
+from metann.codegen.source import Registration, SourceClass
+
+
+def plan_dependents(
+    library: Library, source: SourceClass, above: SourceClass | None
+) -> tuple[DependentPlan, ...]:
+    """The dependents that the counterpart above does not already declare.
+
+    Example: Linear -> weight of shape (out_features, in_features), bias of shape
+    (out_features,) or None; ReLU -> none
+    """
+    planned = _dependents(library, source)
+    if above is None:
+        return planned
+    inherited = _dependents(library, above)
+    return tuple(item for item in planned if item not in inherited)
+
+
+def _dependents(library: Library, source: SourceClass) -> tuple[DependentPlan, ...]:
+    mro = library.mro(source)
+    found: dict[str, list[Registration]] = {}
+    for position, item in reversed(list(enumerate(mro))):
+        constants = _constants(item, mro[:position])
+        for registration in item.registrations:
+            if _happens(registration, constants):
+                found.setdefault(registration.name, []).append(registration)
+    return tuple(_dependent(name, entries, mro) for name, entries in found.items())
+
+
+def _dependent(
+    name: str, entries: list[Registration], mro: tuple[SourceClass, ...]
+) -> DependentPlan:
+    annotation = next((item.annotations[name] for item in mro if name in item.annotations), None)
+    is_optional = any(entry.is_none for entry in entries) or "None" in (annotation or "")
+    shapes = dict.fromkeys(entry.shape for entry in entries if entry.shape is not None)
+    return DependentPlan(
+        name=name,
+        shapes=tuple(shapes),
+        is_optional=is_optional,
+        torch_type=_conflicting(annotation),
+    )
+
+
+def _conflicting(annotation: str | None) -> str | None:
+    """torch's type if it is too narrow for a dependent.
+
+    Without an annotation a type checker takes the type of what is assigned.
+    Example: None -> "Parameter", "Tensor" -> None
+    """
+    if annotation is None:
+        return "Parameter"
+    return annotation if annotation.endswith("Parameter") else None
+
+
+def _constants(source: SourceClass, below: Sequence[SourceClass]) -> dict[str, bool]:
+    """The arguments of a constructor that the nearest class below always gives the same value.
+
+    Example: Conv2d calls _ConvNd's with False for `transposed` -> {"transposed": False}
+    """
+    constructor = source.methods.get("__init__")
+    passed = next((item.passed_up for item in reversed(below) if item.passed_up), ())
+    if constructor is None:
+        return {}
+    names = [argument.name for argument in constructor.signatures[0].arguments[1:]]
+    return {
+        name: value == "True"
+        for name, value in zip(names, passed, strict=False)
+        if value in ("True", "False")
+    }
+
+
+def _happens(registration: Registration, constants: Mapping[str, bool]) -> bool:
+    if registration.condition is None:
+        return True
+    name, value = registration.condition
+    return constants.get(name, value) == value

@@ -1,0 +1,13 @@
+"""Text -> the same text, laid out by black with this project's line length."""
+
+from __future__ import annotations
+
+import black
+
+LINE_LENGTH = 100
+_MODE = black.Mode(line_length=LINE_LENGTH, target_versions={black.TargetVersion.PY310})
+
+
+def format_text(text: str) -> str:
+    """Lay out Python source. Example: "x = f( 1 )" -> "x = f(1)" and a line break."""
+    return black.format_str(text, mode=_MODE)

@@ -1,0 +1,50 @@
+"""Puts imports in the order that isort and ruff keep."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+
+from metann.codegen.model import ImportLine, ImportPlan
+
+
+def import_lines(imports: Iterable[ImportPlan]) -> tuple[ImportLine, ...]:
+    """The lines in order: the standard library, others, metann.
+
+    Example: `from torch import nn`, `from torch import Tensor`, `import torch` ->
+    `import torch` and `from torch import Tensor, nn`
+    """
+    by_line: dict[tuple[str, bool], list[ImportPlan]] = {}
+    for item in imports:
+        by_line.setdefault((item.module, bool(item.name)), []).append(item)
+    lines = sorted(
+        (
+            ImportLine(module, tuple(sorted(names, key=_name_order)))
+            for (module, _), names in by_line.items()
+        ),
+        key=_line_order,
+    )
+    return tuple(
+        replace(line, starts_section=position > 0 and _section(line) > _section(before))
+        for position, (before, line) in enumerate(zip([*lines[-1:], *lines], lines, strict=False))
+    )
+
+
+def _section(line: ImportLine) -> int:
+    package = line.module.partition(".")[0]
+    if package in sys.stdlib_module_names:
+        return 0
+    return 2 if package == "metann" else 1
+
+
+def _line_order(line: ImportLine) -> tuple[int, bool, str]:
+    """Within a section `import x` before `from x import y`."""
+    return _section(line), line.is_from, line.module
+
+
+def _name_order(item: ImportPlan) -> tuple[int, str]:
+    """CONSTANTS, then Classes, then functions."""
+    bare = item.name.lstrip("_")
+    kind = 0 if bare.isupper() and len(bare) > 1 else 1 if bare[:1].isupper() else 2
+    return kind, item.name

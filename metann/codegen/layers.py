@@ -1,0 +1,123 @@
+"""Plans one counterpart: its bases, dependents and methods."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass, field
+
+from metann.codegen.dependents import plan_dependents
+from metann.codegen.facts import MIXINS, WITHOUT_PAGE
+from metann.codegen.library import Library
+from metann.codegen.methods import MethodPlanner
+from metann.codegen.model import ClassPlan, ImportPlan
+from metann.codegen.source import SourceClass
+from metann.codegen.spelling import Speller
+
+_BASE = ImportPlan("metann.module", "DependentModule")
+_PAGES = "https://docs.pytorch.org/docs/stable/generated"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A class to write, what it needs imported, and what of that already at run time."""
+
+    layer: ClassPlan
+    imports: frozenset[ImportPlan]
+    runtime: frozenset[ImportPlan]
+
+
+@dataclass(frozen=True)
+class LayerPlanner:
+    """Plans counterparts; `written` holds the qualified names of all classes that get one."""
+
+    library: Library
+    speller: Speller
+    written: Set[str] = field(default_factory=frozenset[str])
+
+    def plan(self, source: SourceClass) -> Planned:
+        """Plan the counterpart of one class.
+
+        Example: torch's `class ReLU6(Hardtanh)` ->
+        `class DependentReLU6(nn.ReLU6, DependentHardtanh)`
+        """
+        above = self.counterpart_above(source)
+        methods = MethodPlanner(self.library, self.speller)
+        constructor = methods.constructor(source, above)
+        forward = methods.forward(source, above)
+        bases, needed = self._bases(source)
+        becomes = self._becomes(source)
+        runtime = needed | forward.runtime | self._counterpart_imports(becomes)
+        if source.is_deprecated:
+            runtime |= {ImportPlan("warnings")}
+        dependents = plan_dependents(self.library, source, above)
+        imports = runtime | constructor.imports | forward.imports
+        if dependents:
+            imports |= {ImportPlan("torch", "Tensor")}
+        layer = ClassPlan(
+            name=self.counterpart_name(source),
+            original=self.shown(source),
+            bases=bases,
+            link=self._link(source),
+            dependents=dependents,
+            becomes=None if becomes is None else self.counterpart_name(becomes),
+            is_deprecated=source.is_deprecated,
+            declared=(*constructor.declared, *forward.declared),
+            methods=forward.methods,
+            why_delegates=forward.why_delegates,
+        )
+        return Planned(layer, frozenset(imports), frozenset(runtime))
+
+    def counterpart_name(self, source: SourceClass) -> str:
+        """Example: Linear -> "DependentLinear", _Orthogonal -> "DependentOrthogonal"."""
+        return f"Dependent{source.name.lstrip('_')}"
+
+    def counterpart_above(self, source: SourceClass) -> SourceClass | None:
+        """The nearest torch base that has a counterpart. Example: ReLU6 -> Hardtanh."""
+        bases = self.library.mro(source)[1:]
+        return next((base for base in bases if base.qualified_name in self.written), None)
+
+    def shown(self, source: SourceClass) -> str:
+        """Example: "torch.nn.Linear"."""
+        name = self.speller.public.get(source.qualified_name)
+        return source.qualified_name if name is None else f"torch.nn.{name}"
+
+    def _bases(self, source: SourceClass) -> tuple[tuple[str, ...], frozenset[ImportPlan]]:
+        """torch's class first: whatever overrides a method wins, and the layout stays."""
+        torch_class = self.speller.name(source.qualified_name)
+        above = self.counterpart_above(source)
+        names, imports = [torch_class.text], set(torch_class.imports)
+        mixin = MIXINS.get(source.qualified_name)
+        if mixin is not None:
+            names.append(mixin.name)
+            imports.add(ImportPlan(mixin.module, mixin.name))
+        if above is None:
+            names.append(_BASE.name)
+            imports.add(_BASE)
+        else:
+            names.append(self.counterpart_name(above))
+            imports |= self._counterpart_imports(above)
+        return tuple(names), frozenset(imports)
+
+    def _counterpart_imports(self, source: SourceClass | None) -> frozenset[ImportPlan]:
+        if source is None:
+            return frozenset()
+        module = f"metann.generated.{file_name(source)}"
+        return frozenset({ImportPlan(module, self.counterpart_name(source))})
+
+    def _becomes(self, source: SourceClass) -> SourceClass | None:
+        """What a lazy class turns into at its first call. Example: LazyLinear -> Linear."""
+        if source.becomes is None:
+            return None
+        file = self.library.files[source.module]
+        return self.library.find(file.qualified(source.becomes))
+
+    def _link(self, source: SourceClass) -> str:
+        shown = self.shown(source)
+        if shown in WITHOUT_PAGE or source.name.startswith("_") or ".modules." in shown:
+            return ""
+        return f"{_PAGES}/{shown}.html"
+
+
+def file_name(source: SourceClass) -> str:
+    """The file a counterpart stands in. Example: torch.nn.modules.linear.Linear -> "linear"."""
+    return source.module.rpartition(".")[2]

@@ -1,0 +1,149 @@
+"""The files of a library as one value, with inheritance and re-exports resolved over them."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from metann.codegen.errors import CodegenError
+from metann.codegen.read import read_file
+from metann.codegen.source import Function, SourceClass, SourceFile
+from metann.codegen.version import read_version
+
+MODULE = "torch.nn.modules.module.Module"
+PUBLIC = ("torch.nn.modules", "torch.nn")
+# Beside what PUBLIC exports: where more layers, the type aliases and the typed functionals are.
+ALSO_READ = (
+    "torch.nn.utils.parametrize",
+    "torch.nn.utils.parametrizations",
+    "torch.nn.common_types",
+    "torch.nn.functional",
+    "torch.types",
+)
+
+
+@dataclass(frozen=True)
+class Library:
+    """Source files by module name, and the version they are of."""
+
+    version: str
+    files: Mapping[str, SourceFile]
+
+    def find(self, qualified: str) -> SourceClass | None:
+        """The class behind a qualified name, through re-exports; None if it was not read.
+
+        Example: "torch.nn.parallel.DataParallel" -> the class in torch.nn.parallel.data_parallel
+        """
+        file, name = self._file_of(qualified)
+        if file is None or name in file.classes or name not in file.imports:
+            return None if file is None else file.classes.get(name)
+        return None if file.imports[name] == qualified else self.find(file.imports[name])
+
+    def alias(self, qualified: str) -> tuple[str, SourceFile] | None:
+        """A type alias's expression and the file in which its names have their meaning."""
+        file, name = self._file_of(qualified)
+        if file is None or name not in file.aliases:
+            return None
+        return file.aliases[name], file
+
+    def function(self, qualified: str) -> Function | None:
+        """Example: "torch.nn.functional.linear" -> its signatures in functional.pyi."""
+        file, name = self._file_of(qualified)
+        return None if file is None else file.functions.get(name)
+
+    def bases_of(self, source: SourceClass) -> Iterator[SourceClass]:
+        """The bases that are in the library; `object`, `Protocol`, ... are left out."""
+        file = self.files[source.module]
+        for base in source.bases:
+            found = self.find(file.qualified(base))
+            if found is not None:
+                yield found
+
+    def mro(self, source: SourceClass) -> tuple[SourceClass, ...]:
+        """The classes in Python's own order (C3), the class itself first.
+
+        Example: LazyLinear -> LazyLinear, LazyModuleMixin, Linear, Module
+        """
+        bases = list(self.bases_of(source))
+        return (source, *_merge([*(self.mro(base) for base in bases), bases]))
+
+    def is_layer(self, source: SourceClass) -> bool:
+        """Whether a class derives from torch.nn.Module."""
+        return any(item.qualified_name == MODULE for item in self.mro(source))
+
+    def exports(self) -> Iterator[tuple[str, SourceClass]]:
+        """The public names of torch.nn that are classes, as (name, class), in torch's order."""
+        modules, package = (self.files[module] for module in PUBLIC)
+        for name in dict.fromkeys((*modules.exported, *package.imports)):
+            home = modules.module if name in modules.exported else package.module
+            found = self.find(f"{home}.{name}")
+            if found is not None:
+                yield name, found
+
+    def _file_of(self, qualified: str) -> tuple[SourceFile | None, str]:
+        module, _, name = qualified.rpartition(".")
+        return self.files.get(module), name
+
+
+def _merge(sequences: Sequence[Sequence[SourceClass]]) -> list[SourceClass]:
+    """C3: always the first head that no other sequence still has in its tail."""
+    merged: list[SourceClass] = []
+    rest = [list(sequence) for sequence in sequences if sequence]
+    while rest:
+        tails = [item.qualified_name for sequence in rest for item in sequence[1:]]
+        heads = (sequence[0] for sequence in rest if sequence[0].qualified_name not in tails)
+        head = next(heads)
+        merged.append(head)
+        kept = (
+            [item for item in line if item.qualified_name != head.qualified_name] for line in rest
+        )
+        rest = [line for line in kept if line]
+    return merged
+
+
+def find_torch() -> Path:
+    """The folder of the installed torch; nothing of it is executed."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or not spec.submodule_search_locations:
+        raise CodegenError(
+            "Asked to read torch's source files, but torch is not installed here. "
+            "Install it (`pip install torch`), then run the command again."
+        )
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def read_torch(root: Path) -> Library:
+    """Read what of torch is needed, starting from the public names of torch.nn."""
+    files: dict[str, SourceFile] = {}
+    pending = [*PUBLIC, *ALSO_READ]
+    while pending:
+        module = pending.pop(0)
+        if module not in files:
+            files[module] = read_module(root, module)
+            pending.extend(_mentioned(files[module]))
+    return Library(version=read_version(root / "version.py"), files=files)
+
+
+def read_module(root: Path, module: str) -> SourceFile:
+    """Read one module of torch, from its stub if it has one: type checkers do so, too."""
+    relative = Path(*module.split(".")[1:])
+    for path in (
+        root / relative.with_suffix(".pyi"),
+        root / relative.with_suffix(".py"),
+        root / relative / "__init__.py",
+    ):
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            return read_file(text, module, is_package=path.name == "__init__.py")
+    raise CodegenError(f"torch has no source file for {module}: is this installation complete?")
+
+
+def _mentioned(file: SourceFile) -> Iterable[str]:
+    """The modules of torch.nn that a package re-exports from, or that bases come from."""
+    names = list(file.imports.values()) if file.is_package else []
+    for source in file.classes.values():
+        names += [file.qualified(base) for base in source.bases]
+    modules = (name.rpartition(".")[0] for name in names)
+    return [module for module in modules if f"{module}.".startswith("torch.nn.")]

@@ -1,0 +1,213 @@
+"""Plans the methods of a counterpart: torch's signatures with types, and a written-out forward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import libcst as cst
+
+from metann.codegen.errors import MissingFactError
+from metann.codegen.facts import ARGUMENTS, RESULTS, STUBS_REFUSE
+from metann.codegen.library import MODULE, Library
+from metann.codegen.model import DeclaredPlan, ImportPlan, MethodPlan, PassedPlan
+from metann.codegen.source import Argument, Function, Signature, SourceClass, SourceFile
+from metann.codegen.spelling import Spelled, Speller
+from metann.codegen.syntax import code_of, text_of
+
+# The facts are written with qualified names, so no name of theirs needs looking up.
+_FACTS = SourceFile("metann.codegen.facts")
+
+
+@dataclass(frozen=True)
+class Methods:
+    """Planned methods, what they need imported, and what of that at run time."""
+
+    declared: tuple[DeclaredPlan, ...] = ()
+    methods: tuple[MethodPlan, ...] = ()
+    imports: frozenset[ImportPlan] = frozenset()
+    runtime: frozenset[ImportPlan] = frozenset()
+    why_delegates: str = ""
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A signature in which every argument and the result have an annotation."""
+
+    arguments: tuple[Argument, ...]
+    returns: str
+    imports: frozenset[ImportPlan]
+
+
+@dataclass(frozen=True)
+class MethodPlanner:
+    """Plans `__init__`, `forward` and `__call__`."""
+
+    library: Library
+    speller: Speller
+
+    def constructor(self, source: SourceClass, above: SourceClass | None) -> Methods:
+        """Declare torch's constructor, unless the counterpart above declares the same one.
+
+        Example: `in_features: int, bias: bool = True, device=None` ->
+        `self, in_features: int, bias: bool = True, device: Device = None`
+        """
+        found = self._owner(source, "__init__")
+        if above is not None and found == self._owner(above, "__init__"):
+            return Methods()
+        if found is None:
+            return _declared("__init__", [Typed((Argument("self"),), "None", frozenset())])
+        signatures = [
+            item for item in found.methods["__init__"].signatures if not _says_nothing(item)
+        ]
+        return _declared("__init__", [self._typed(item, found) for item in signatures])
+
+    def forward(self, source: SourceClass, above: SourceClass | None) -> Methods:
+        """Write torch's forward out if it is one expression; if not, declare its signature.
+
+        Example: `return F.relu(input, inplace=self.inplace)` is written out
+        """
+        found = self._owner(source, "forward")
+        if found is None:
+            return Methods(why_delegates="it has no forward")
+        if above is not None and found == self._owner(above, "forward"):
+            return Methods(why_delegates=f"its forward is that of {above.name}")
+        function = found.methods["forward"]
+        typed = [self._typed(item, found) for item in function.signatures]
+        call = _declared("__call__", typed)
+        if function.returned is None:
+            why = "its forward is longer than one expression"
+            return _joined(_declared("forward", typed), call, why_delegates=why)
+        returned = self._returned(function.returned, typed[0], found)
+        private = [item.name for item in returned.imports if item.is_internal]
+        if private:
+            why = f"its forward calls {private[0]}, which is private to torch"
+            return _joined(_declared("forward", typed), call, why_delegates=why)
+        written = self._written(typed[0], returned, source)
+        return _joined(written, call)
+
+    def _owner(self, source: SourceClass, method: str) -> SourceClass | None:
+        """The class whose method runs; None if it is torch.nn.Module's own, or nobody's.
+
+        Example: BatchNorm2d's forward is owned by _BatchNorm
+        """
+        for item in self.library.mro(source):
+            if item.qualified_name == MODULE:
+                return None
+            if method in item.methods:
+                return item
+        return None
+
+    def _typed(self, signature: Signature, found: SourceClass) -> Typed:
+        file = self.library.files[found.module]
+        arguments, imports = [Argument("self")], set[ImportPlan]()
+        for argument in signature.arguments[1:]:
+            typed, needed = self._typed_argument(argument, found, file)
+            arguments.append(typed)
+            imports |= needed
+        returns = self._result(signature, found, file)
+        return Typed(tuple(arguments), returns.text, frozenset(imports | returns.imports))
+
+    def _typed_argument(
+        self, argument: Argument, found: SourceClass, file: SourceFile
+    ) -> tuple[Argument, frozenset[ImportPlan]]:
+        """Example: `stride: _size_1_t = None` -> `stride: int | tuple[int] | None = None`."""
+        if not argument.name:
+            return argument, frozenset()
+        annotation = self._annotation(argument, found, file)
+        imports, default = annotation.imports, argument.default
+        if default is not None:
+            spelled = self.speller.spell(default, file)
+            default, imports = spelled.text, imports | spelled.imports
+        text = annotation.text
+        if default == "None" and not _allows_none(text):
+            text += " | None"
+        return replace(argument, annotation=text, default=default), imports
+
+    def _annotation(self, argument: Argument, found: SourceClass, file: SourceFile) -> Spelled:
+        if argument.annotation is not None:
+            return self.speller.spell(argument.annotation, file)
+        known = ARGUMENTS.get(f"{found.name}.{argument.name}") or ARGUMENTS.get(argument.name)
+        if known is None:
+            raise MissingFactError(f"the argument {argument.name!r} of {found.qualified_name}")
+        return self.speller.spell(known, _FACTS)
+
+    def _result(self, signature: Signature, found: SourceClass, file: SourceFile) -> Spelled:
+        if signature.returns is not None:
+            return self.speller.spell(signature.returns, file)
+        known = RESULTS.get(found.name)
+        if known is None:
+            raise MissingFactError(f"what the forward of {found.qualified_name} returns")
+        return self.speller.spell(known, _FACTS)
+
+    def _returned(self, expression: str, typed: Typed, found: SourceClass) -> Spelled:
+        local = tuple(argument.name for argument in typed.arguments)
+        return self.speller.spell(expression, self.library.files[found.module], local)
+
+    def _written(self, typed: Typed, returned: Spelled, source: SourceClass) -> Methods:
+        call = cst.parse_expression(returned.text)
+        function = self._called(call, source)
+        method = MethodPlan(
+            name="forward",
+            arguments=typed.arguments,
+            returns=typed.returns,
+            returned=returned.text,
+            is_untyped=function is not None and not function.has_typed_result,
+        )
+        if isinstance(call, cst.Call) and code_of(call.func) in STUBS_REFUSE:
+            method = replace(method, called=code_of(call.func), passed=tuple(_passed(call)))
+        imports = typed.imports | returned.imports
+        return Methods(methods=(method,), imports=imports, runtime=returned.imports)
+
+    def _called(self, node: cst.BaseExpression, source: SourceClass) -> Function | None:
+        """What torch says about the function that is called; None if it is none of these files."""
+        name = text_of(node.func) if isinstance(node, cst.Call) else None
+        if name is None:
+            return None
+        first, _, rest = name.partition(".")
+        if first == "self":
+            mro = self.library.mro(source)
+            return next((item.methods[rest] for item in mro if rest in item.methods), None)
+        return self.library.function(f"torch.nn.functional.{rest}") if first == "F" else None
+
+
+def _declared(name: str, signatures: Sequence[Typed]) -> Methods:
+    """The signatures of one method for type checkers; several are overloads."""
+    plans = tuple(MethodPlan(name, item.arguments, item.returns) for item in signatures)
+    declared = DeclaredPlan(name, plans)
+    imports = frozenset[ImportPlan]().union(*(item.imports for item in signatures))
+    if declared.has_overloads:
+        imports |= {ImportPlan("typing", "overload"), ImportPlan("typing", "Any")}
+    return Methods(declared=(declared,), imports=imports)
+
+
+def _passed(call: cst.Call) -> Iterator[PassedPlan]:
+    """The arguments of a call, with what type checkers have to be told about each."""
+    refused = STUBS_REFUSE[code_of(call.func)]
+    for argument in call.args:
+        comment = refused.get(code_of(argument.value))
+        yield PassedPlan(
+            text=code_of(argument.with_changes(comma=cst.MaybeSentinel.DEFAULT)),
+            comment="" if comment is None else f"  # {comment}",
+        )
+
+
+def _joined(first: Methods, second: Methods, why_delegates: str = "") -> Methods:
+    return Methods(
+        declared=first.declared + second.declared,
+        methods=first.methods + second.methods,
+        imports=first.imports | second.imports,
+        runtime=first.runtime | second.runtime,
+        why_delegates=why_delegates,
+    )
+
+
+def _says_nothing(signature: Signature) -> bool:
+    """Whether it is `*args, **kwargs` without annotations, which only says: look elsewhere."""
+    return all(
+        argument.prefix and argument.annotation is None for argument in signature.arguments[1:]
+    )
+
+
+def _allows_none(annotation: str) -> bool:
+    return any(part.strip() in ("None", "Any", "Device") for part in annotation.split("|"))

@@ -1,0 +1,218 @@
+"""What is to be written: frozen values that the templates show, with no libcst, black or torch.
+
+The runtime uses `ClassPlan` and `render.py`, too, for counterparts it writes at first use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from metann.codegen.source import Argument
+
+
+@dataclass(frozen=True, order=True)
+class ImportPlan:
+    """One imported name; `import module` if `name` is empty.
+
+    Example: `ImportPlan("torch", "Tensor")` -> `from torch import Tensor`
+    """
+
+    module: str
+    name: str = ""
+    alias: str = ""
+
+    @property
+    def text(self) -> str:
+        """Example: "Dropout as D"; of `import torch.nn.functional as F`: all after `import`."""
+        name = self.name or self.module
+        return f"{name} as {self.alias}" if self.alias else name
+
+    @property
+    def is_private(self) -> bool:
+        """Whether torch calls the name private."""
+        return self.name.startswith("_") and not self.alias
+
+    @property
+    def comment(self) -> str:
+        """What the line of a private name says to pyright, and why."""
+        if not self.is_private:
+            return ""
+        return "  # pyright: ignore[reportPrivateUsage]  # torch has no public name for it"
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether the name, or the module it comes from, is private to torch."""
+        return self.is_private or "._" in self.module
+
+
+@dataclass(frozen=True)
+class ImportLine:
+    """The names imported from one module, or one `import module`, in the order of isort."""
+
+    module: str
+    names: tuple[ImportPlan, ...]
+    starts_section: bool = False
+
+    @property
+    def is_from(self) -> bool:
+        """Whether it reads `from module import ...`."""
+        return bool(self.names[0].name)
+
+    @property
+    def has_private(self) -> bool:
+        """Whether pyright has to be told that a private name is meant."""
+        return any(name.is_private for name in self.names)
+
+
+@dataclass(frozen=True)
+class DependentPlan:
+    """A weight that may be a dependent.
+
+    Example: `DependentPlan("bias", ("(out_features,)",), is_optional=True)`
+    """
+
+    name: str
+    shapes: tuple[str, ...] = ()
+    is_optional: bool = False
+    torch_type: str | None = None
+
+    @property
+    def annotation(self) -> str:
+        """Example: "Tensor | None"."""
+        return "Tensor | None" if self.is_optional else "Tensor"
+
+    @property
+    def comment(self) -> str:
+        """What the line says to mypy if torch's own class declares another type, and why."""
+        if self.torch_type is None:
+            return ""
+        return f"  # type: ignore[assignment]  # torch has it as {self.torch_type}"
+
+    @property
+    def description(self) -> str:
+        """Example: "shape (out_features,), or None"."""
+        known = f"shape {' or '.join(self.shapes)}" if self.shapes else "shape as given"
+        return f"{known}, or None" if self.is_optional else known
+
+
+@dataclass(frozen=True)
+class PassedPlan:
+    """An argument of a call on a line of its own, and what the line says to type checkers."""
+
+    text: str
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class MethodPlan:
+    """A method.
+
+    `returned` is what its only statement returns; it is None if only the type is declared.
+    `is_untyped`: a type checker does not know what that is. `called` and `passed` are its parts,
+    given only where torch's type stubs refuse what torch's own forward passes.
+    """
+
+    name: str
+    arguments: tuple[Argument, ...]
+    returns: str
+    returned: str | None = None
+    is_untyped: bool = False
+    called: str = ""
+    passed: tuple[PassedPlan, ...] = ()
+
+
+@dataclass(frozen=True)
+class DeclaredPlan:
+    """What type checkers see of a method: its signature, or its overloads."""
+
+    name: str
+    signatures: tuple[MethodPlan, ...]
+
+    @property
+    def has_overloads(self) -> bool:
+        """Whether there are several; type checkers then want one more, which takes anything."""
+        return len(self.signatures) > 1
+
+
+@dataclass(frozen=True)
+class ClassPlan:
+    """A counterpart.
+
+    `declared` is what only type checkers see (torch's own methods run), `methods` what runs.
+    `why_delegates` says why torch's forward is not written out; it is empty if it is.
+    """
+
+    name: str
+    original: str
+    bases: tuple[str, ...]
+    link: str = ""
+    dependents: tuple[DependentPlan, ...] = ()
+    becomes: str | None = None
+    is_deprecated: bool = False
+    declared: tuple[DeclaredPlan, ...] = ()
+    methods: tuple[MethodPlan, ...] = ()
+    why_delegates: str = ""
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """A file of counterparts, one for each torch source file that has something to generate."""
+
+    name: str
+    source: str
+    torch_version: str
+    imports: tuple[ImportLine, ...]
+    type_imports: tuple[ImportLine, ...]
+    layers: tuple[ClassPlan, ...]
+
+
+@dataclass(frozen=True)
+class Counterpart:
+    """Where the counterpart of a torch class stands, for the table and the overloads.
+
+    Example: `Counterpart("torch.nn.modules.linear.Linear", "nn.Linear", "linear",
+    "DependentLinear")`
+    """
+
+    original: str
+    spelled: str
+    file: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A class that is not written, and why."""
+
+    original: str
+    why: str
+
+    def why_skipped(self) -> str:
+        """The reason in words."""
+        return self.why
+
+
+@dataclass(frozen=True)
+class LibraryPlan:
+    """All that is to be written of one version of torch, and what is not."""
+
+    torch_version: str
+    files: tuple[FilePlan, ...]
+    counterparts: tuple[Counterpart, ...]
+    overload_imports: tuple[ImportLine, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+    @property
+    def by_name(self) -> list[Counterpart]:
+        """The counterparts in the order of their names."""
+        return sorted(self.counterparts, key=lambda item: item.name)
+
+    @property
+    def by_file(self) -> list[Counterpart]:
+        """The counterparts in the order of their files, then of their names."""
+        return sorted(self.counterparts, key=lambda item: (item.file, item.name))
+
+    @property
+    def by_original(self) -> list[Counterpart]:
+        """The counterparts in the order of torch's qualified names."""
+        return sorted(self.counterparts, key=lambda item: item.original)

@@ -1,0 +1,106 @@
+"""`Library` -> `LibraryPlan`: which counterparts are written, in which files, and which not."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+
+from metann.codegen.facts import ALSO_WRITTEN, SKIPPED
+from metann.codegen.imports import import_lines
+from metann.codegen.layers import LayerPlanner, Planned, file_name
+from metann.codegen.library import Library
+from metann.codegen.model import (
+    Counterpart,
+    FilePlan,
+    ImportLine,
+    ImportPlan,
+    LibraryPlan,
+    Skipped,
+)
+from metann.codegen.source import SourceClass
+from metann.codegen.spelling import Speller
+
+
+def plan_library(library: Library) -> LibraryPlan:
+    """Decide what to write for every public layer of torch.nn, and say why not where not."""
+    exports = list(library.exports())
+    public = {source.qualified_name: name for name, source in exports}
+    layers = [source for _, source in exports if library.is_layer(source)]
+    layers += [found for name in ALSO_WRITTEN if (found := library.find(name)) is not None]
+    written = [source for source in layers if _shown(source, public) not in SKIPPED]
+    skipped = [source for source in layers if _shown(source, public) in SKIPPED]
+    planner = LayerPlanner(
+        library, Speller(library, public), {source.qualified_name for source in written}
+    )
+    files = tuple(_plan_files(planner, written))
+    return LibraryPlan(
+        torch_version=library.version,
+        files=files,
+        counterparts=tuple(_counterparts(planner, written)),
+        overload_imports=_overload_imports(planner, written),
+        skipped=tuple(
+            Skipped(_shown(source, public), SKIPPED[_shown(source, public)]) for source in skipped
+        ),
+    )
+
+
+def _shown(source: SourceClass, public: Mapping[str, str]) -> str:
+    """Example: "torch.nn.Linear"; the qualified name if torch.nn does not export the class."""
+    name = public.get(source.qualified_name)
+    return source.qualified_name if name is None else f"torch.nn.{name}"
+
+
+def _plan_files(planner: LayerPlanner, written: Iterable[SourceClass]) -> Iterable[FilePlan]:
+    """One file for each torch source file, its classes in the order of torch's file."""
+    wanted = {source.qualified_name for source in written}
+    for module, file in sorted(planner.library.files.items()):
+        sources = [item for item in file.classes.values() if item.qualified_name in wanted]
+        if sources:
+            yield _plan_file(planner, module, sources)
+
+
+def _plan_file(planner: LayerPlanner, module: str, sources: list[SourceClass]) -> FilePlan:
+    planned = [planner.plan(source) for source in sources]
+    needed = {item for layer in planned for item in layer.imports}
+    needed |= {ImportPlan("typing", "TYPE_CHECKING")}
+    runtime = {item for item in needed if _at_run_time(item, planned)}
+    own = f"metann.generated.{module.rpartition('.')[2]}"
+    return FilePlan(
+        name=module.rpartition(".")[2],
+        source=module,
+        torch_version=planner.library.version,
+        imports=import_lines(item for item in runtime if item.module != own),
+        type_imports=import_lines(needed - runtime),
+        layers=tuple(layer.layer for layer in planned),
+    )
+
+
+def _at_run_time(item: ImportPlan, planned: Iterable[Planned]) -> bool:
+    """What only annotations name is not imported at run time: another torch may not have it."""
+    if item.module == "torch" or item.module.partition(".")[0] in sys.stdlib_module_names:
+        return True
+    return any(item in layer.runtime for layer in planned)
+
+
+def _counterparts(planner: LayerPlanner, written: Iterable[SourceClass]) -> Iterable[Counterpart]:
+    """All counterparts, a subclass before its bases: the first overload that fits is taken."""
+    ordered = sorted(written, key=lambda source: -len(planner.library.mro(source)))
+    for source in ordered:
+        yield Counterpart(
+            original=source.qualified_name,
+            spelled=planner.speller.name(source.qualified_name).text,
+            file=file_name(source),
+            name=planner.counterpart_name(source),
+        )
+
+
+def _overload_imports(
+    planner: LayerPlanner, written: Iterable[SourceClass]
+) -> tuple[ImportLine, ...]:
+    """What the overloads name: every torch class, and every counterpart."""
+    needed = {ImportPlan("metann.module", "DependentModule"), ImportPlan("torch", "nn")}
+    for source in written:
+        needed |= planner.speller.name(source.qualified_name).imports
+        module = f"metann.generated.{file_name(source)}"
+        needed.add(ImportPlan(module, planner.counterpart_name(source)))
+    return import_lines(needed)
