@@ -39,12 +39,12 @@ if TYPE_CHECKING:
         DependentMultiheadAttention as DependentMultiheadAttention,
     )
     from metann.generated.activation import DependentPReLU as DependentPReLU
-    from metann.generated.activation import DependentRReLU as DependentRReLU
     from metann.generated.activation import DependentReLU as DependentReLU
     from metann.generated.activation import DependentReLU6 as DependentReLU6
+    from metann.generated.activation import DependentRReLU as DependentRReLU
     from metann.generated.activation import DependentSELU as DependentSELU
-    from metann.generated.activation import DependentSiLU as DependentSiLU
     from metann.generated.activation import DependentSigmoid as DependentSigmoid
+    from metann.generated.activation import DependentSiLU as DependentSiLU
     from metann.generated.activation import DependentSoftmax as DependentSoftmax
     from metann.generated.activation import DependentSoftmax2d as DependentSoftmax2d
     from metann.generated.activation import DependentSoftmin as DependentSoftmin
@@ -118,9 +118,9 @@ if TYPE_CHECKING:
     )
     from metann.generated.loss import DependentBCELoss as DependentBCELoss
     from metann.generated.loss import DependentBCEWithLogitsLoss as DependentBCEWithLogitsLoss
-    from metann.generated.loss import DependentCTCLoss as DependentCTCLoss
     from metann.generated.loss import DependentCosineEmbeddingLoss as DependentCosineEmbeddingLoss
     from metann.generated.loss import DependentCrossEntropyLoss as DependentCrossEntropyLoss
+    from metann.generated.loss import DependentCTCLoss as DependentCTCLoss
     from metann.generated.loss import DependentGaussianNLLLoss as DependentGaussianNLLLoss
     from metann.generated.loss import DependentHingeEmbeddingLoss as DependentHingeEmbeddingLoss
     from metann.generated.loss import DependentHuberLoss as DependentHuberLoss
@@ -129,8 +129,8 @@ if TYPE_CHECKING:
     from metann.generated.loss import (
         DependentLinearCrossEntropyLoss as DependentLinearCrossEntropyLoss,
     )
-    from metann.generated.loss import DependentMSELoss as DependentMSELoss
     from metann.generated.loss import DependentMarginRankingLoss as DependentMarginRankingLoss
+    from metann.generated.loss import DependentMSELoss as DependentMSELoss
     from metann.generated.loss import DependentMultiLabelMarginLoss as DependentMultiLabelMarginLoss
     from metann.generated.loss import (
         DependentMultiLabelSoftMarginLoss as DependentMultiLabelSoftMarginLoss,

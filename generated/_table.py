@@ -90,7 +90,9 @@ COUNTERPARTS: Final[dict[str, str]] = {
     "torch.nn.modules.linear.Identity": "DependentIdentity",
     "torch.nn.modules.linear.LazyLinear": "DependentLazyLinear",
     "torch.nn.modules.linear.Linear": "DependentLinear",
-    "torch.nn.modules.linear.NonDynamicallyQuantizableLinear": "DependentNonDynamicallyQuantizableLinear",
+    "torch.nn.modules.linear.NonDynamicallyQuantizableLinear": (
+        "DependentNonDynamicallyQuantizableLinear"
+    ),
     "torch.nn.modules.loss.BCELoss": "DependentBCELoss",
     "torch.nn.modules.loss.BCEWithLogitsLoss": "DependentBCEWithLogitsLoss",
     "torch.nn.modules.loss.CTCLoss": "DependentCTCLoss",

@@ -19,7 +19,7 @@ with warnings.catch_warnings():
     # torch warns about a deprecated class when it is subclassed, too.
     warnings.simplefilter("ignore", FutureWarning)
 
-    class DependentContainer(nn.Container, DependentModule):
+    class DependentContainer(nn.Container, DependentModule):  # pyright: ignore[reportDeprecated]
         """Counterpart of torch.nn.Container."""
 
         if TYPE_CHECKING:
@@ -27,7 +27,10 @@ with warnings.catch_warnings():
             def __init__(self, **kwargs: Any) -> None: ...
 
 
-class DependentSequential(nn.Sequential, DependentModule):
+# torch's own class differs from its base in the same way.
+class DependentSequential(  # pyright: ignore[reportIncompatibleVariableOverride]
+    nn.Sequential, DependentModule
+):
     """Counterpart of torch.nn.Sequential.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Sequential.html>
@@ -41,14 +44,17 @@ class DependentSequential(nn.Sequential, DependentModule):
         @overload
         def __init__(self, arg: OrderedDict[str, nn.Module]) -> None: ...
 
-        def __init__(self, *args: Any, **kwargs: Any) -> Any: ...
+        def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
         def forward(self, input: Any) -> Any: ...
 
         def __call__(self, input: Any) -> Any: ...
 
 
-class DependentModuleList(nn.ModuleList, DependentModule):
+# torch's own class differs from its base in the same way.
+class DependentModuleList(  # pyright: ignore[reportIncompatibleVariableOverride]
+    nn.ModuleList, DependentModule
+):
     """Counterpart of torch.nn.ModuleList.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ModuleList.html>
@@ -59,7 +65,10 @@ class DependentModuleList(nn.ModuleList, DependentModule):
         def __init__(self, modules: Iterable[nn.Module] | None = None) -> None: ...
 
 
-class DependentModuleDict(nn.ModuleDict, DependentModule):
+# torch's own class differs from its base in the same way.
+class DependentModuleDict(  # pyright: ignore[reportIncompatibleVariableOverride]
+    nn.ModuleDict, DependentModule
+):
     """Counterpart of torch.nn.ModuleDict.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ModuleDict.html>

@@ -134,7 +134,7 @@ class DependentConvTranspose1d(nn.ConvTranspose1d, DependentModule):
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose1d.html>
 
     Dependents:
-        weight: shape (in_channels, out_channels // groups, *kernel_size) or (out_channels, in_channels // groups, *kernel_size).
+        weight: shape (in_channels, out_channels // groups, *kernel_size).
         bias: shape (out_channels,), or None.
     """
 
@@ -170,7 +170,7 @@ class DependentConvTranspose2d(nn.ConvTranspose2d, DependentModule):
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html>
 
     Dependents:
-        weight: shape (in_channels, out_channels // groups, *kernel_size) or (out_channels, in_channels // groups, *kernel_size).
+        weight: shape (in_channels, out_channels // groups, *kernel_size).
         bias: shape (out_channels,), or None.
     """
 
@@ -206,7 +206,7 @@ class DependentConvTranspose3d(nn.ConvTranspose3d, DependentModule):
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose3d.html>
 
     Dependents:
-        weight: shape (in_channels, out_channels // groups, *kernel_size) or (out_channels, in_channels // groups, *kernel_size).
+        weight: shape (in_channels, out_channels // groups, *kernel_size).
         bias: shape (out_channels,), or None.
     """
 
@@ -243,7 +243,7 @@ class DependentLazyConv1d(nn.LazyConv1d, DependentConv1d):
 
     Dependents:
         weight: shape (out_channels, in_channels // groups, *kernel_size).
-        bias: shape (out_channels,), or None.
+        bias: shape as given, or None.
     """
 
     weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -276,7 +276,7 @@ class DependentLazyConv2d(nn.LazyConv2d, DependentConv2d):
 
     Dependents:
         weight: shape (out_channels, in_channels // groups, *kernel_size).
-        bias: shape (out_channels,), or None.
+        bias: shape as given, or None.
     """
 
     weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -309,7 +309,7 @@ class DependentLazyConv3d(nn.LazyConv3d, DependentConv3d):
 
     Dependents:
         weight: shape (out_channels, in_channels // groups, *kernel_size).
-        bias: shape (out_channels,), or None.
+        bias: shape as given, or None.
     """
 
     weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -341,8 +341,8 @@ class DependentLazyConvTranspose1d(nn.LazyConvTranspose1d, DependentConvTranspos
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose1d.html>
 
     Dependents:
-        weight: shape (in_channels, out_channels // groups, *kernel_size) or (out_channels, in_channels // groups, *kernel_size).
-        bias: shape (out_channels,), or None.
+        weight: shape (in_channels, out_channels // groups, *kernel_size).
+        bias: shape as given, or None.
     """
 
     weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -375,8 +375,8 @@ class DependentLazyConvTranspose2d(nn.LazyConvTranspose2d, DependentConvTranspos
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose2d.html>
 
     Dependents:
-        weight: shape (in_channels, out_channels // groups, *kernel_size) or (out_channels, in_channels // groups, *kernel_size).
-        bias: shape (out_channels,), or None.
+        weight: shape (in_channels, out_channels // groups, *kernel_size).
+        bias: shape as given, or None.
     """
 
     weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -409,8 +409,8 @@ class DependentLazyConvTranspose3d(nn.LazyConvTranspose3d, DependentConvTranspos
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose3d.html>
 
     Dependents:
-        weight: shape (in_channels, out_channels // groups, *kernel_size) or (out_channels, in_channels // groups, *kernel_size).
-        bias: shape (out_channels,), or None.
+        weight: shape (in_channels, out_channels // groups, *kernel_size).
+        bias: shape as given, or None.
     """
 
     weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter

@@ -45,4 +45,5 @@ class DependentUnflatten(nn.Unflatten, DependentModule):
         def __call__(self, input: Tensor) -> Tensor: ...
 
     def forward(self, input: Tensor) -> Tensor:
-        return input.unflatten(self.dim, self.unflattened_size)
+        # torch does not annotate what it calls.
+        return input.unflatten(self.dim, self.unflattened_size)  # type: ignore[no-any-return]

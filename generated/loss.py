@@ -74,7 +74,7 @@ with warnings.catch_warnings():
     # torch warns about a deprecated class when it is subclassed, too.
     warnings.simplefilter("ignore", FutureWarning)
 
-    class DependentNLLLoss2d(nn.NLLLoss2d, DependentNLLLoss):
+    class DependentNLLLoss2d(nn.NLLLoss2d, DependentNLLLoss):  # pyright: ignore[reportDeprecated]
         """Counterpart of torch.nn.NLLLoss2d."""
 
         if TYPE_CHECKING:

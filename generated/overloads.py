@@ -33,12 +33,12 @@ if TYPE_CHECKING:
         DependentMish,
         DependentMultiheadAttention,
         DependentPReLU,
-        DependentRReLU,
         DependentReLU,
         DependentReLU6,
+        DependentRReLU,
         DependentSELU,
-        DependentSiLU,
         DependentSigmoid,
+        DependentSiLU,
         DependentSoftmax,
         DependentSoftmax2d,
         DependentSoftmin,
@@ -111,17 +111,17 @@ if TYPE_CHECKING:
     from metann.generated.loss import (
         DependentBCELoss,
         DependentBCEWithLogitsLoss,
-        DependentCTCLoss,
         DependentCosineEmbeddingLoss,
         DependentCrossEntropyLoss,
+        DependentCTCLoss,
         DependentGaussianNLLLoss,
         DependentHingeEmbeddingLoss,
         DependentHuberLoss,
         DependentKLDivLoss,
         DependentL1Loss,
         DependentLinearCrossEntropyLoss,
-        DependentMSELoss,
         DependentMarginRankingLoss,
+        DependentMSELoss,
         DependentMultiLabelMarginLoss,
         DependentMultiLabelSoftMarginLoss,
         DependentMultiMarginLoss,
@@ -252,7 +252,11 @@ class ToDependent(Protocol):
     def __call__(self, module: nn.LazyInstanceNorm3d, /) -> DependentLazyInstanceNorm3d: ...
 
     @overload
-    def __call__(self, module: nn.NLLLoss2d, /) -> DependentNLLLoss2d: ...
+    def __call__(
+        self,
+        module: nn.NLLLoss2d,  # pyright: ignore[reportDeprecated]
+        /,
+    ) -> DependentNLLLoss2d: ...
 
     @overload
     def __call__(self, module: nn.BCELoss, /) -> DependentBCELoss: ...
@@ -533,7 +537,11 @@ class ToDependent(Protocol):
     def __call__(self, module: nn.ChannelShuffle, /) -> DependentChannelShuffle: ...
 
     @overload
-    def __call__(self, module: nn.Container, /) -> DependentContainer: ...
+    def __call__(
+        self,
+        module: nn.Container,  # pyright: ignore[reportDeprecated]
+        /,
+    ) -> DependentContainer: ...
 
     @overload
     def __call__(self, module: nn.CosineSimilarity, /) -> DependentCosineSimilarity: ...

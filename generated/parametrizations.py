@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 from torch.nn.utils.parametrizations import (
     _Orthogonal,  # pyright: ignore[reportPrivateUsage]  # torch has no public name for it
@@ -45,10 +44,9 @@ class DependentWeightNorm(_WeightNorm, DependentModule):
 
         def __init__(self, dim: int | None = 0) -> None: ...
 
-        def __call__(self, weight_g: Tensor, weight_v: Tensor) -> Tensor: ...
+        def forward(self, weight_g: Tensor, weight_v: Tensor) -> Tensor: ...
 
-    def forward(self, weight_g: Tensor, weight_v: Tensor) -> Tensor:
-        return torch._weight_norm(weight_v, weight_g, self.dim)
+        def __call__(self, weight_g: Tensor, weight_v: Tensor) -> Tensor: ...
 
 
 class DependentSpectralNorm(_SpectralNorm, DependentModule):

@@ -35,7 +35,7 @@ class DependentMaxPool1d(nn.MaxPool1d, DependentModule):
         def __call__(self, input: Tensor) -> Tensor | Any: ...
 
     def forward(self, input: Tensor) -> Tensor | Any:
-        # torch's own forward passes these, but its type stubs refuse them.
+        # torch's own forward does this, too, but its type stubs refuse it.
         return F.max_pool1d(
             input,
             self.kernel_size,
@@ -68,7 +68,7 @@ class DependentMaxPool2d(nn.MaxPool2d, DependentModule):
         def __call__(self, input: Tensor) -> Tensor | Any: ...
 
     def forward(self, input: Tensor) -> Tensor | Any:
-        # torch's own forward passes these, but its type stubs refuse them.
+        # torch's own forward does this, too, but its type stubs refuse it.
         return F.max_pool2d(
             input,
             self.kernel_size,
@@ -101,7 +101,7 @@ class DependentMaxPool3d(nn.MaxPool3d, DependentModule):
         def __call__(self, input: Tensor) -> Tensor | Any: ...
 
     def forward(self, input: Tensor) -> Tensor | Any:
-        # torch's own forward passes these, but its type stubs refuse them.
+        # torch's own forward does this, too, but its type stubs refuse it.
         return F.max_pool3d(
             input,
             self.kernel_size,
@@ -135,7 +135,7 @@ class DependentMaxUnpool1d(nn.MaxUnpool1d, DependentModule):
     def forward(
         self, input: Tensor, indices: Tensor, output_size: list[int] | None = None
     ) -> Tensor:
-        # torch's own forward passes these, but its type stubs refuse them.
+        # torch's own forward does this, too, but its type stubs refuse it.
         return F.max_unpool1d(
             input,
             indices,
@@ -168,7 +168,7 @@ class DependentMaxUnpool2d(nn.MaxUnpool2d, DependentModule):
     def forward(
         self, input: Tensor, indices: Tensor, output_size: list[int] | None = None
     ) -> Tensor:
-        # torch's own forward passes these, but its type stubs refuse them.
+        # torch's own forward does this, too, but its type stubs refuse it.
         return F.max_unpool2d(
             input,
             indices,
@@ -201,7 +201,7 @@ class DependentMaxUnpool3d(nn.MaxUnpool3d, DependentModule):
     def forward(
         self, input: Tensor, indices: Tensor, output_size: list[int] | None = None
     ) -> Tensor:
-        # torch's own forward passes these, but its type stubs refuse them.
+        # torch's own forward does this, too, but its type stubs refuse it.
         return F.max_unpool3d(
             input,
             indices,
@@ -326,7 +326,7 @@ class DependentFractionalMaxPool2d(nn.FractionalMaxPool2d, DependentModule):
         def __call__(self, input: Tensor) -> Tensor | Any: ...
 
     def forward(self, input: Tensor) -> Tensor | Any:
-        # torch's own forward passes these, but its type stubs refuse them.
+        # torch's own forward does this, too, but its type stubs refuse it.
         return F.fractional_max_pool2d(
             input,
             self.kernel_size,
@@ -357,7 +357,7 @@ class DependentFractionalMaxPool3d(nn.FractionalMaxPool3d, DependentModule):
         def __call__(self, input: Tensor) -> Tensor | Any: ...
 
     def forward(self, input: Tensor) -> Tensor | Any:
-        # torch's own forward passes these, but its type stubs refuse them.
+        # torch's own forward does this, too, but its type stubs refuse it.
         return F.fractional_max_pool3d(
             input,
             self.kernel_size,
@@ -455,7 +455,7 @@ class DependentAdaptiveMaxPool1d(nn.AdaptiveMaxPool1d, DependentModule):
         def __call__(self, input: Tensor) -> Tensor | Any: ...
 
     def forward(self, input: Tensor) -> Tensor | Any:
-        # torch's own forward passes these, but its type stubs refuse them.
+        # torch's own forward does this, too, but its type stubs refuse it.
         return F.adaptive_max_pool1d(
             input,
             self.output_size,
@@ -478,7 +478,7 @@ class DependentAdaptiveMaxPool2d(nn.AdaptiveMaxPool2d, DependentModule):
         def __call__(self, input: Tensor) -> Tensor | Any: ...
 
     def forward(self, input: Tensor) -> Tensor | Any:
-        # torch's own forward passes these, but its type stubs refuse them.
+        # torch's own forward does this, too, but its type stubs refuse it.
         return F.adaptive_max_pool2d(
             input,
             self.output_size,  # pyright: ignore[reportArgumentType]
@@ -501,7 +501,7 @@ class DependentAdaptiveMaxPool3d(nn.AdaptiveMaxPool3d, DependentModule):
         def __call__(self, input: Tensor) -> Tensor | Any: ...
 
     def forward(self, input: Tensor) -> Tensor | Any:
-        # torch's own forward passes these, but its type stubs refuse them.
+        # torch's own forward does this, too, but its type stubs refuse it.
         return F.adaptive_max_pool3d(
             input,
             self.output_size,  # pyright: ignore[reportArgumentType]

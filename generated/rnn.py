@@ -86,7 +86,8 @@ class DependentRNN(nn.RNN, DependentRNNBase):
         def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
-class DependentLSTM(nn.LSTM, DependentRNNBase):
+# torch's own class differs from its base in the same way.
+class DependentLSTM(nn.LSTM, DependentRNNBase):  # pyright: ignore[reportIncompatibleMethodOverride]
     """Counterpart of torch.nn.LSTM.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html>

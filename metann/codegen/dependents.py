@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from metann.codegen.library import Library
 from metann.codegen.model import DependentPlan
 from metann.codegen.source import Registration, SourceClass
+
+_LITERALS = {"True": True, "False": False}
 
 
 def plan_dependents(
@@ -27,8 +29,7 @@ def plan_dependents(
 def _dependents(library: Library, source: SourceClass) -> tuple[DependentPlan, ...]:
     mro = library.mro(source)
     found: dict[str, list[Registration]] = {}
-    for position, item in reversed(list(enumerate(mro))):
-        constants = _constants(item, mro[:position])
+    for item, constants in reversed(list(_constants(mro))):
         for registration in item.registrations:
             if _happens(registration, constants):
                 found.setdefault(registration.name, []).append(registration)
@@ -60,21 +61,24 @@ def _conflicting(annotation: str | None) -> str | None:
     return annotation if annotation.endswith("Parameter") else None
 
 
-def _constants(source: SourceClass, below: Sequence[SourceClass]) -> dict[str, bool]:
-    """The arguments of a constructor that the nearest class below always gives the same value.
+def _constants(
+    mro: Sequence[SourceClass],
+) -> Iterator[tuple[SourceClass, dict[str, bool]]]:
+    """Each class with the arguments of its constructor that are always the same for `mro[0]`.
 
-    Example: Conv2d calls _ConvNd's with False for `transposed` -> {"transposed": False}
+    Example: Conv2d hands False to _ConvNd as `transposed` -> (_ConvNd, {"transposed": False})
     """
-    constructor = source.methods.get("__init__")
-    passed = next((item.passed_up for item in reversed(below) if item.passed_up), ())
-    if constructor is None:
-        return {}
-    names = [argument.name for argument in constructor.signatures[0].arguments[1:]]
-    return {
-        name: value == "True"
-        for name, value in zip(names, passed, strict=False)
-        if value in ("True", "False")
-    }
+    constants: dict[str, bool] = {}
+    passed: tuple[str, ...] = ()
+    for source in mro:
+        constructor = source.methods.get("__init__")
+        if constructor is not None and "*args" not in source.passed_up:
+            names = [argument.name for argument in constructor.signatures[0].arguments[1:]]
+            values = {**_LITERALS, **constants}
+            given = zip(names, passed, strict=False)
+            constants = {name: values[value] for name, value in given if value in values}
+            passed = source.passed_up
+        yield source, constants
 
 
 def _happens(registration: Registration, constants: Mapping[str, bool]) -> bool:

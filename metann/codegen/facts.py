@@ -60,6 +60,10 @@ RESULTS: Mapping[str, str] = {
     "_WeightNorm": "torch.Tensor",
 }
 
+# Methods of a tensor that torch does not annotate, and what the line that returns their result
+# has to say to type checkers.
+UNTYPED: Mapping[str, str] = {"input.unflatten": "type: ignore[no-any-return]"}
+
 # Where torch's type stubs take less than torch, and than its own layers pass: the argument, and
 # what its line has to say to mypy and pyright. The overloads of functional.pyi know True and
 # False, but no bool; those of max_unpool and adaptive_max_pool know tuples of any length, but no

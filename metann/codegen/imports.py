@@ -47,4 +47,4 @@ def _name_order(item: ImportPlan) -> tuple[int, str]:
     """CONSTANTS, then Classes, then functions."""
     bare = item.name.lstrip("_")
     kind = 0 if bare.isupper() and len(bare) > 1 else 1 if bare[:1].isupper() else 2
-    return kind, item.name
+    return kind, item.name.lower()

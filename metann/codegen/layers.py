@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import dataclass, field
 
+from metann.codegen.clashes import find_clashes
 from metann.codegen.dependents import plan_dependents
 from metann.codegen.facts import MIXINS, WITHOUT_PAGE
 from metann.codegen.library import Library
@@ -61,9 +62,11 @@ class LayerPlanner:
             dependents=dependents,
             becomes=None if becomes is None else self.counterpart_name(becomes),
             is_deprecated=source.is_deprecated,
+            clashes=find_clashes(self.library, source, above, [item.name for item in dependents]),
             declared=(*constructor.declared, *forward.declared),
             methods=forward.methods,
             why_delegates=forward.why_delegates,
+            forward_of="" if above is None or not forward.forward_of else self.shown(above),
         )
         return Planned(layer, frozenset(imports), frozenset(runtime))
 

@@ -9,17 +9,16 @@ from pathlib import Path
 
 from metann.codegen.errors import CodegenError
 from metann.codegen.read import read_file
-from metann.codegen.source import Function, SourceClass, SourceFile
+from metann.codegen.source import SourceClass, SourceFile
 from metann.codegen.version import read_version
 
 MODULE = "torch.nn.modules.module.Module"
 PUBLIC = ("torch.nn.modules", "torch.nn")
-# Beside what PUBLIC exports: where more layers, the type aliases and the typed functionals are.
+# Beside what PUBLIC exports: where more layers and the type aliases are.
 ALSO_READ = (
     "torch.nn.utils.parametrize",
     "torch.nn.utils.parametrizations",
     "torch.nn.common_types",
-    "torch.nn.functional",
     "torch.types",
 )
 
@@ -47,11 +46,6 @@ class Library:
         if file is None or name not in file.aliases:
             return None
         return file.aliases[name], file
-
-    def function(self, qualified: str) -> Function | None:
-        """Example: "torch.nn.functional.linear" -> its signatures in functional.pyi."""
-        file, name = self._file_of(qualified)
-        return None if file is None else file.functions.get(name)
 
     def bases_of(self, source: SourceClass) -> Iterator[SourceClass]:
         """The bases that are in the library; `object`, `Protocol`, ... are left out."""
@@ -127,13 +121,9 @@ def read_torch(root: Path) -> Library:
 
 
 def read_module(root: Path, module: str) -> SourceFile:
-    """Read one module of torch, from its stub if it has one: type checkers do so, too."""
+    """Read one module of torch. Example: "torch.nn" -> what torch/nn/__init__.py says."""
     relative = Path(*module.split(".")[1:])
-    for path in (
-        root / relative.with_suffix(".pyi"),
-        root / relative.with_suffix(".py"),
-        root / relative / "__init__.py",
-    ):
+    for path in (root / relative.with_suffix(".py"), root / relative / "__init__.py"):
         if path.is_file():
             text = path.read_text(encoding="utf-8")
             return read_file(text, module, is_package=path.name == "__init__.py")

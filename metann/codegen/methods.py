@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import libcst as cst
+import libcst.matchers as m
 
 from metann.codegen.errors import MissingFactError
-from metann.codegen.facts import ARGUMENTS, RESULTS, STUBS_REFUSE
+from metann.codegen.facts import ARGUMENTS, RESULTS, STUBS_REFUSE, UNTYPED
 from metann.codegen.library import MODULE, Library
 from metann.codegen.model import DeclaredPlan, ImportPlan, MethodPlan, PassedPlan
-from metann.codegen.source import Argument, Function, Signature, SourceClass, SourceFile
+from metann.codegen.source import Argument, Signature, SourceClass, SourceFile
 from metann.codegen.spelling import Spelled, Speller
 from metann.codegen.syntax import code_of, text_of
 
@@ -28,6 +30,7 @@ class Methods:
     imports: frozenset[ImportPlan] = frozenset()
     runtime: frozenset[ImportPlan] = frozenset()
     why_delegates: str = ""
+    forward_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class MethodPlanner:
         if found is None:
             return Methods(why_delegates="it has no forward")
         if above is not None and found == self._owner(above, "forward"):
-            return Methods(why_delegates=f"its forward is that of {above.name}")
+            return Methods(forward_of=above.qualified_name)
         function = found.methods["forward"]
         typed = [self._typed(item, found) for item in function.signatures]
         call = _declared("__call__", typed)
@@ -79,7 +82,7 @@ class MethodPlanner:
             why = "its forward is longer than one expression"
             return _joined(_declared("forward", typed), call, why_delegates=why)
         returned = self._returned(function.returned, typed[0], found)
-        private = [item.name for item in returned.imports if item.is_internal]
+        private = _private_to_torch(returned)
         if private:
             why = f"its forward calls {private[0]}, which is private to torch"
             return _joined(_declared("forward", typed), call, why_delegates=why)
@@ -146,29 +149,30 @@ class MethodPlanner:
 
     def _written(self, typed: Typed, returned: Spelled, source: SourceClass) -> Methods:
         call = cst.parse_expression(returned.text)
-        function = self._called(call, source)
+        called = text_of(call.func) or "" if isinstance(call, cst.Call) else ""
+        is_refused = called in STUBS_REFUSE
         method = MethodPlan(
             name="forward",
             arguments=typed.arguments,
             returns=typed.returns,
             returned=returned.text,
-            is_untyped=function is not None and not function.has_typed_result,
+            is_untyped=self._is_untyped(called, source),
+            comment=_comment(UNTYPED.get(called)),
+            called=called if is_refused else "",
+            passed=tuple(_passed(call)) if is_refused else (),
         )
-        if isinstance(call, cst.Call) and code_of(call.func) in STUBS_REFUSE:
-            method = replace(method, called=code_of(call.func), passed=tuple(_passed(call)))
         imports = typed.imports | returned.imports
         return Methods(methods=(method,), imports=imports, runtime=returned.imports)
 
-    def _called(self, node: cst.BaseExpression, source: SourceClass) -> Function | None:
-        """What torch says about the function that is called; None if it is none of these files."""
-        name = text_of(node.func) if isinstance(node, cst.Call) else None
-        if name is None:
-            return None
-        first, _, rest = name.partition(".")
-        if first == "self":
-            mro = self.library.mro(source)
-            return next((item.methods[rest] for item in mro if rest in item.methods), None)
-        return self.library.function(f"torch.nn.functional.{rest}") if first == "F" else None
+    def _is_untyped(self, called: str, source: SourceClass) -> bool:
+        """Whether a type checker takes what is called for Any.
+
+        Example: "self._conv_forward", a method of torch without a return annotation
+        """
+        name = called.removeprefix("self.")
+        mro = self.library.mro(source) if name != called else ()
+        methods = (item.methods[name] for item in mro if name in item.methods)
+        return any(not method.has_typed_result for method in islice(methods, 1))
 
 
 def _declared(name: str, signatures: Sequence[Typed]) -> Methods:
@@ -181,15 +185,19 @@ def _declared(name: str, signatures: Sequence[Typed]) -> Methods:
     return Methods(declared=(declared,), imports=imports)
 
 
-def _passed(call: cst.Call) -> Iterator[PassedPlan]:
+def _passed(call: cst.BaseExpression) -> Iterator[PassedPlan]:
     """The arguments of a call, with what type checkers have to be told about each."""
+    call = cst.ensure_type(call, cst.Call)
     refused = STUBS_REFUSE[code_of(call.func)]
     for argument in call.args:
-        comment = refused.get(code_of(argument.value))
         yield PassedPlan(
             text=code_of(argument.with_changes(comma=cst.MaybeSentinel.DEFAULT)),
-            comment="" if comment is None else f"  # {comment}",
+            comment=_comment(refused.get(code_of(argument.value))),
         )
+
+
+def _comment(text: str | None) -> str:
+    return "" if text is None else f"  # {text}"
 
 
 def _joined(first: Methods, second: Methods, why_delegates: str = "") -> Methods:
@@ -200,6 +208,17 @@ def _joined(first: Methods, second: Methods, why_delegates: str = "") -> Methods
         runtime=first.runtime | second.runtime,
         why_delegates=why_delegates,
     )
+
+
+def _private_to_torch(expression: Spelled) -> list[str]:
+    """What of torch an expression uses that may be gone in another version.
+
+    Example: "torch._weight_norm(v, g)" -> "torch._weight_norm"
+    """
+    on_torch = m.Attribute(value=m.Name("torch"))
+    dotted = [code_of(node) for node in m.findall(cst.parse_expression(expression.text), on_torch)]
+    internal = [f"{item.module}.{item.name}" for item in expression.imports if item.is_internal]
+    return [name for name in dotted if name.startswith("torch._")] + internal
 
 
 def _says_nothing(signature: Signature) -> bool:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from metann.codegen.source import Argument
 
+# Of the two names in a line of the table: the rest is quotes and indentation.
+_LONGEST = 89
+
 
 @dataclass(frozen=True, order=True)
 class ImportPlan:
@@ -108,8 +111,9 @@ class MethodPlan:
     """A method.
 
     `returned` is what its only statement returns; it is None if only the type is declared.
-    `is_untyped`: a type checker does not know what that is. `called` and `passed` are its parts,
-    given only where torch's type stubs refuse what torch's own forward passes.
+    `is_untyped`: a type checker does not know what that is. `comment`: what the line says to it.
+    `called` and `passed` are its parts, given only where torch's type stubs refuse what torch's
+    own forward passes.
     """
 
     name: str
@@ -117,6 +121,7 @@ class MethodPlan:
     returns: str
     returned: str | None = None
     is_untyped: bool = False
+    comment: str = ""
     called: str = ""
     passed: tuple[PassedPlan, ...] = ()
 
@@ -133,13 +138,21 @@ class DeclaredPlan:
         """Whether there are several; type checkers then want one more, which takes anything."""
         return len(self.signatures) > 1
 
+    @property
+    def returns(self) -> str:
+        """What that one returns: "Any" if they differ."""
+        results = {signature.returns for signature in self.signatures}
+        return results.pop() if len(results) == 1 else "Any"
+
 
 @dataclass(frozen=True)
 class ClassPlan:
     """A counterpart.
 
     `declared` is what only type checkers see (torch's own methods run), `methods` what runs.
-    `why_delegates` says why torch's forward is not written out; it is empty if it is.
+    `why_delegates` says why torch's forward is not written out; it is empty if it is, or if the
+    counterpart of the torch class `forward_of` has it already.
+    `clashes`: the rules of pyright that torch's own class breaks against its bases.
     """
 
     name: str
@@ -149,9 +162,18 @@ class ClassPlan:
     dependents: tuple[DependentPlan, ...] = ()
     becomes: str | None = None
     is_deprecated: bool = False
+    clashes: tuple[str, ...] = ()
     declared: tuple[DeclaredPlan, ...] = ()
     methods: tuple[MethodPlan, ...] = ()
     why_delegates: str = ""
+    forward_of: str = ""
+
+    @property
+    def how(self) -> str:
+        """How its forward comes about, for the list of all classes."""
+        if self.forward_of:
+            return f"inherits the forward of the counterpart of {self.forward_of}"
+        return f"delegates to torch: {self.why_delegates}" if self.why_delegates else "written out"
 
 
 @dataclass(frozen=True)
@@ -178,6 +200,12 @@ class Counterpart:
     spelled: str
     file: str
     name: str
+    is_deprecated: bool = False
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the table needs two lines for it."""
+        return len(self.original) + len(self.name) > _LONGEST
 
 
 @dataclass(frozen=True)
@@ -210,7 +238,7 @@ class LibraryPlan:
     @property
     def by_file(self) -> list[Counterpart]:
         """The counterparts in the order of their files, then of their names."""
-        return sorted(self.counterparts, key=lambda item: (item.file, item.name))
+        return sorted(self.counterparts, key=lambda item: (item.file, item.name.lower()))
 
     @property
     def by_original(self) -> list[Counterpart]:

@@ -91,6 +91,7 @@ def _counterparts(planner: LayerPlanner, written: Iterable[SourceClass]) -> Iter
             spelled=planner.speller.name(source.qualified_name).text,
             file=file_name(source),
             name=planner.counterpart_name(source),
+            is_deprecated=source.is_deprecated,
         )
 
 

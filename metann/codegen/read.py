@@ -32,7 +32,6 @@ def read_file(text: str, module: str, *, is_package: bool = False) -> SourceFile
             for node in statements
             if isinstance(node, cst.ClassDef)
         },
-        functions=_functions(statements),
         is_package=is_package,
         exported=tuple(_exported(statements)),
         assigned=frozenset(name for node in statements if (name := _assignment(node)[0])),

@@ -95,7 +95,6 @@ class SourceFile:
     imports: Mapping[str, str] = field(default_factory=dict[str, str])
     aliases: Mapping[str, str] = field(default_factory=dict[str, str])
     classes: Mapping[str, SourceClass] = field(default_factory=dict[str, SourceClass])
-    functions: Mapping[str, Function] = field(default_factory=dict[str, Function])
     is_package: bool = False
     exported: tuple[str, ...] = ()
     assigned: frozenset[str] = frozenset()

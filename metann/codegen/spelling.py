@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import libcst as cst
+from typing_extensions import override
 
 from metann.codegen.library import Library
 from metann.codegen.model import ImportPlan
@@ -63,10 +64,12 @@ class _Translator(cst.CSTTransformer):
         self.speller, self.file, self.local = speller, file, local
         self.imports: set[ImportPlan] = set()
 
+    @override
     def visit_Attribute(self, node: cst.Attribute) -> bool:
         """A dotted name is translated as a whole."""
         return text_of(node) is None
 
+    @override
     def leave_Attribute(
         self, original_node: cst.Attribute, updated_node: cst.Attribute
     ) -> cst.BaseExpression:
@@ -74,18 +77,22 @@ class _Translator(cst.CSTTransformer):
         dotted = text_of(original_node)
         return updated_node if dotted is None else self._translated(dotted, updated_node)
 
+    @override
     def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.BaseExpression:
         """Example: `Module` -> `nn.Module`."""
         return self._translated(original_node.value, updated_node)
 
+    @override
     def leave_Arg(self, original_node: cst.Arg, updated_node: cst.Arg) -> cst.Arg:
         """The name of a keyword argument is no name of the file."""
         return updated_node.with_changes(keyword=original_node.keyword)
 
+    @override
     def visit_Subscript(self, node: cst.Subscript) -> bool:
         """What stands in `Literal[...]` is no type; a generic alias is expanded as a whole."""
         return not self._is_literal(node) and self._generic_alias(node) is None
 
+    @override
     def leave_Subscript(
         self, original_node: cst.Subscript, updated_node: cst.Subscript
     ) -> cst.BaseExpression:
@@ -99,8 +106,10 @@ class _Translator(cst.CSTTransformer):
         index = cst.ensure_type(original_node.slice[0].slice, cst.Index).value
         expression, file = alias
         filled = cst.parse_expression(expression).visit(_Filled("T", index))
+        assert isinstance(filled, cst.BaseExpression)
         return _none_last(self._spelled(code_of(filled), file))
 
+    @override
     def leave_SimpleString(
         self, original_node: cst.SimpleString, updated_node: cst.SimpleString
     ) -> cst.BaseExpression:
@@ -161,6 +170,7 @@ class _Filled(cst.CSTTransformer):
         super().__init__()
         self.variable, self.value = variable, value
 
+    @override
     def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.BaseExpression:
         """A name is the variable or stays."""
         return self.value if original_node.value == self.variable else updated_node

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import libcst as cst
 from libcst.helpers import get_full_name_for_node
+from typing_extensions import override
 
 _NO_MODULE = cst.Module(body=[])
 _NOTHING = cst.SimpleWhitespace("")
@@ -47,6 +48,7 @@ class OneLine(cst.CSTTransformer):
         assert isinstance(flat, cst.CSTNode)
         return flat
 
+    @override
     def leave_ParenthesizedWhitespace(
         self, original_node: cst.ParenthesizedWhitespace, updated_node: cst.ParenthesizedWhitespace
     ) -> cst.BaseParenthesizableWhitespace:
@@ -54,11 +56,13 @@ class OneLine(cst.CSTTransformer):
         del original_node, updated_node
         return _SPACE
 
+    @override
     def leave_Comma(self, original_node: cst.Comma, updated_node: cst.Comma) -> cst.Comma:
         """One space after each comma."""
         del original_node
         return updated_node.with_changes(whitespace_after=_SPACE)
 
+    @override
     def leave_LeftParen(
         self, original_node: cst.LeftParen, updated_node: cst.LeftParen
     ) -> cst.LeftParen:
@@ -66,6 +70,7 @@ class OneLine(cst.CSTTransformer):
         del original_node
         return updated_node.with_changes(whitespace_after=_NOTHING)
 
+    @override
     def leave_RightParen(
         self, original_node: cst.RightParen, updated_node: cst.RightParen
     ) -> cst.RightParen:
@@ -73,6 +78,7 @@ class OneLine(cst.CSTTransformer):
         del original_node
         return updated_node.with_changes(whitespace_before=_NOTHING)
 
+    @override
     def leave_Tuple(self, original_node: cst.Tuple, updated_node: cst.Tuple) -> cst.Tuple:
         """No space after the comma that a tuple of one needs; no such comma in longer ones."""
         del original_node
@@ -82,6 +88,7 @@ class OneLine(cst.CSTTransformer):
         comma = cst.Comma() if not others else cst.MaybeSentinel.DEFAULT
         return updated_node.with_changes(elements=[*others, last.with_changes(comma=comma)])
 
+    @override
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.Call:
         """No space inside the brackets of a call, and no comma after its last argument."""
         del original_node
