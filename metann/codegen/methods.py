@@ -12,20 +12,22 @@ import libcst.matchers as m
 from metann.codegen.errors import MissingFactError
 from metann.codegen.facts import ARGUMENTS, RESULTS, STUBS_REFUSE, UNTYPED
 from metann.codegen.library import MODULE, Library
-from metann.codegen.model import DeclaredPlan, ImportPlan, MethodPlan, PassedPlan
+from metann.codegen.model import ImportPlan, MethodPlan, PassedPlan
 from metann.codegen.source import Argument, Signature, SourceClass, SourceFile
 from metann.codegen.spelling import Spelled, Speller
 from metann.codegen.syntax import code_of, text_of
 
 # The facts are written with qualified names, so no name of theirs needs looking up.
 _FACTS = SourceFile("metann.codegen.facts")
+# Type checkers want it after overloads; nobody sees it.
+_ANYTHING = (Argument("self"), Argument("args", "Any", None, "*"), Argument("kwargs", "Any", None, "**"))
 
 
 @dataclass(frozen=True)
 class Methods:
     """Planned methods, what they need imported, and what of that at run time."""
 
-    declared: tuple[DeclaredPlan, ...] = ()
+    declared: tuple[MethodPlan, ...] = ()
     methods: tuple[MethodPlan, ...] = ()
     imports: frozenset[ImportPlan] = frozenset()
     runtime: frozenset[ImportPlan] = frozenset()
@@ -177,12 +179,17 @@ class MethodPlanner:
 
 def _declared(name: str, signatures: Sequence[Typed]) -> Methods:
     """The signatures of one method for type checkers; several are overloads."""
-    plans = tuple(MethodPlan(name, item.arguments, item.returns) for item in signatures)
-    declared = DeclaredPlan(name, plans)
     imports = frozenset[ImportPlan]().union(*(item.imports for item in signatures))
-    if declared.has_overloads:
-        imports |= {ImportPlan("typing", "overload"), ImportPlan("typing", "Any")}
-    return Methods(declared=(declared,), imports=imports)
+    if len(signatures) == 1:
+        only = MethodPlan(name, signatures[0].arguments, signatures[0].returns)
+        return Methods(declared=(only,), imports=imports)
+    overloads = [
+        MethodPlan(name, item.arguments, item.returns, is_overload=True) for item in signatures
+    ]
+    results = {item.returns for item in signatures}
+    takes_all = MethodPlan(name, _ANYTHING, results.pop() if len(results) == 1 else "Any")
+    needed = {ImportPlan("typing", "overload"), ImportPlan("typing", "Any")}
+    return Methods(declared=(*overloads, takes_all), imports=imports | needed)
 
 
 def _passed(call: cst.BaseExpression) -> Iterator[PassedPlan]:

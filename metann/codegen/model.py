@@ -111,6 +111,7 @@ class MethodPlan:
     """A method.
 
     `returned` is what its only statement returns; it is None if only the type is declared.
+    `is_overload`: one of several signatures; the last of the name is none, and takes anything.
     `is_untyped`: a type checker does not know what that is. `comment`: what the line says to it.
     `called` and `passed` are its parts, given only where torch's type stubs refuse what torch's
     own forward passes.
@@ -120,29 +121,11 @@ class MethodPlan:
     arguments: tuple[Argument, ...]
     returns: str
     returned: str | None = None
+    is_overload: bool = False
     is_untyped: bool = False
     comment: str = ""
     called: str = ""
     passed: tuple[PassedPlan, ...] = ()
-
-
-@dataclass(frozen=True)
-class DeclaredPlan:
-    """What type checkers see of a method: its signature, or its overloads."""
-
-    name: str
-    signatures: tuple[MethodPlan, ...]
-
-    @property
-    def has_overloads(self) -> bool:
-        """Whether there are several; type checkers then want one more, which takes anything."""
-        return len(self.signatures) > 1
-
-    @property
-    def returns(self) -> str:
-        """What that one returns: "Any" if they differ."""
-        results = {signature.returns for signature in self.signatures}
-        return results.pop() if len(results) == 1 else "Any"
 
 
 @dataclass(frozen=True)
@@ -163,10 +146,15 @@ class ClassPlan:
     becomes: str | None = None
     is_deprecated: bool = False
     clashes: tuple[str, ...] = ()
-    declared: tuple[DeclaredPlan, ...] = ()
+    declared: tuple[MethodPlan, ...] = ()
     methods: tuple[MethodPlan, ...] = ()
     why_delegates: str = ""
     forward_of: str = ""
+
+    @property
+    def comment(self) -> str:
+        """What the line that names a deprecated class says to pyright."""
+        return "  # pyright: ignore[reportDeprecated]" if self.is_deprecated else ""
 
     @property
     def how(self) -> str:
