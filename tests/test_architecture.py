@@ -40,6 +40,8 @@ CODEGEN = (
     "metann.codegen.render",
     "metann.codegen.format",
     "metann.codegen.write",
+    "metann.codegen.generate metann.codegen.report",
+    "metann.codegen.tool",
     "metann.codegen.cli",
     "metann.codegen",
 )
