@@ -1,0 +1,55 @@
+"""Copies and pickles of dependent modules."""
+
+from __future__ import annotations
+
+import copyreg
+from copy import deepcopy
+from typing import Any, TypeVar, cast
+
+from torch import Tensor, nn
+
+from metann.tree import walk
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+ORIGIN = "_written_for"
+# What pickle calls to make an empty instance.
+_new_object: Any = copyreg.__newobj__  # type: ignore[attr-defined]  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]
+
+
+def deep_copy(module: ModuleT, memo: dict[int, Any]) -> ModuleT:
+    """Copy `module` and everything it holds.
+
+    A dependent that is the result of a computation is cloned within the graph: gradients of the
+    copy flow to the same leaves. torch itself refuses to copy such tensors.
+    """
+    for _, owner in walk(module):
+        for tensor in owner.__dict__["_buffers"].values():
+            computed = isinstance(tensor, Tensor) and tensor.grad_fn is not None
+            if computed and id(tensor) not in memo:
+                memo[id(tensor)] = tensor.clone()
+    reduced: Any = module.__reduce_ex__(4)
+    make, arguments, state = reduced[:3]
+    made: Any = make(*arguments)
+    memo[id(module)] = made
+    made.__setstate__(deepcopy(state, memo))
+    return cast(ModuleT, made)
+
+
+def reduce_by_origin(module: nn.Module, reduced: Any) -> Any:
+    """Pickle a module whose counterpart was written on demand by the class it was written for.
+
+    Such a class cannot be imported; it is written again where the pickle is read.
+    """
+    kind = type(module)
+    origin = vars(kind).get(ORIGIN)
+    if origin is None or reduced[:2] != (_new_object, (kind,)):
+        return reduced
+    return (new_counterpart, (origin,), *reduced[2:])
+
+
+def new_counterpart(origin: type[nn.Module]) -> nn.Module:
+    """An empty instance of the counterpart of `origin`, for pickle to fill."""
+    from metann.registry import counterpart_of
+
+    kind = counterpart_of(origin)
+    return kind.__new__(kind)

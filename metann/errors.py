@@ -1,0 +1,35 @@
+"""What metann raises: each message says what was asked, what was found, and what to do."""
+
+from __future__ import annotations
+
+
+class MetannError(Exception):
+    """Base of every error that metann raises itself."""
+
+
+class ConversionError(MetannError, TypeError):
+    """The thing given cannot be turned into a dependent module."""
+
+
+class NoCounterpartError(ConversionError):
+    """The module's type has no pre-generated counterpart and the policy forbids writing one."""
+
+
+class UninitializedModuleError(MetannError, ValueError):
+    """A lazy module has not seen data yet, so its parameters have no shape."""
+
+
+class SubstitutionError(MetannError, ValueError):
+    """The tensors given do not fit the dependents; nothing was changed."""
+
+
+class DependentNameError(MetannError, KeyError):
+    """A dependent cannot be registered under this name."""
+
+    def __str__(self) -> str:
+        # KeyError would show the quoted repr of the sentence.
+        return str(self.args[0])
+
+
+class DependentTypeError(MetannError, TypeError):
+    """A dependent's name or value is of the wrong type."""

@@ -1,0 +1,128 @@
+"""`Learner`: a module as a function of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from torch import Tensor, nn
+
+from metann.errors import SubstitutionError
+from metann.module import DependentModule
+from metann.rebuild import Plan, build, make_plan
+from metann.slots import set_slots, slots_of
+from metann.tree import walk
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+Params = Iterable[Tensor] | Mapping[str, Tensor]
+
+
+class Learner(Generic[ModuleT]):
+    """Calls a module with other weights than its own; the module is never touched.
+
+    Each call works on an instance of its own: calls may nest, run in threads, be recomputed by
+    activation checkpointing, and keep nothing alive once their results are gone.
+
+    Args:
+        module: any module. It may be changed or trained at any time; calls follow.
+
+    Raises:
+        ConversionError: something in the module cannot be converted.
+        UninitializedModuleError: a lazy module in it has not seen data.
+
+    Example:
+        >>> net = nn.Linear(3, 2)
+        >>> learner = Learner(net)
+        >>> fast = [p - 0.1 * torch.ones_like(p) for p in net.parameters()]
+        >>> learner.functional(fast, True, torch.ones(4, 3)).shape
+        torch.Size([4, 2])
+
+    Source: the class of this name in MetaNN 0.1.2.
+    """
+
+    def __init__(self, module: ModuleT) -> None:
+        self.module: ModuleT = module
+        self._plan = make_plan(module)
+
+    def functional(self, params: Params, training: bool, *args: Any, **kwargs: Any) -> Any:
+        """Return what the module returns under `params`.
+
+        Args:
+            params: tensors in the order of `module.parameters()`, or a mapping by the names of
+                `module.named_parameters()`; shapes as there, tied weights once.
+            training: as in `module.train(training)`.
+            args: passed on to the module.
+            kwargs: passed on to the module.
+
+        Raises:
+            SubstitutionError: `params` do not fit; the message lists every misfit.
+        """
+        plan, weights = self._fit(params)
+        return build(plan, weights, training, lasting=False)(*args, **kwargs)
+
+    def bind(self, params: Params, training: bool | None = None) -> DependentModule:
+        """Return an instance of the module with these weights, to keep.
+
+        Two of them share no table and no buffer: they never alias. Hooks are those the module has
+        now; other attributes are carried over, lists, dicts and sets copied.
+
+        Args:
+            params: as in `functional`.
+            training: as in `module.train(training)`; None keeps the mode of every submodule.
+
+        Raises:
+            SubstitutionError: `params` do not fit; the message lists every misfit.
+        """
+        plan, weights = self._fit(params)
+        return build(plan, weights, training, lasting=True)
+
+    def _fit(self, params: Params) -> tuple[Plan, Sequence[Tensor]]:
+        """A plan for the module as it is now, and `params` in the order of its layout."""
+        given: Any = params
+        if type(params) is not list and isinstance(params, Iterator):
+            given = [*params]  # It can be gone through only once.
+        plan = self._plan
+        if plan.holds():
+            try:
+                return plan, plan.layout.match(given)
+            except SubstitutionError:
+                if plan.holds_exactly():
+                    raise
+        # Replaced whole, so that threads see the one or the other.
+        plan = self._plan = make_plan(self.module)
+        return plan, plan.layout.match(given)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.module,)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.module!r})"
+
+
+def stateless(module: nn.Module, clear_filter: Callable[[nn.Module], bool]) -> DependentModule:
+    """A converted copy of `module` with cleared parameters; see `DependentModule.stateless`."""
+    plan = make_plan(module)
+    copied = build(plan, plan.originals, None, lasting=True)
+    for (_, original), (_, instance) in zip(walk(module), walk(copied), strict=True):
+        if clear_filter(original):
+            _empty(instance, original)
+        else:
+            _restore(instance, original)
+    return copied
+
+
+def _empty(instance: nn.Module, original: nn.Module) -> None:
+    """Leave None where the original has a parameter."""
+    for name, parameter in original.__dict__["_parameters"].items():
+        if parameter is not None:
+            instance.__dict__["_buffers"][name] = None
+
+
+def _restore(instance: nn.Module, original: nn.Module) -> None:
+    """Give the instance the original's parameters as parameters."""
+    parameters = original.__dict__["_parameters"]
+    for name, parameter in parameters.items():
+        if parameter is not None:
+            del instance.__dict__["_buffers"][name]
+    instance.__dict__["_parameters"] = parameters.copy()
+    set_slots(instance, slots_of(original))

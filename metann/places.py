@@ -1,0 +1,85 @@
+"""Where the dependents of a tree are kept, remembered from one substitution to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from torch import Tensor, nn
+
+from metann.slots import Layout, Slot, slots_of
+from metann.snapshot import Snapshot
+from metann.tree import join, walk
+
+REMEMBERED = "_dependent_places"
+Buffers = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Every place of every dependent of a tree.
+
+    Attributes:
+        layout: the dependents, in the order of `named_dependents()`.
+        tables: for each place, the `_buffers` it is in,
+        names: its name there,
+        order: and which dependent it belongs to.
+    """
+
+    layout: Layout
+    tables: tuple[Buffers, ...]
+    names: tuple[str, ...]
+    order: tuple[int, ...]
+    snapshot: Snapshot
+
+    def write(self, tensors: list[Tensor]) -> None:
+        """Put one tensor a dependent into all its places."""
+        located = tensors
+        if len(self.order) != len(tensors):
+            located = [tensors[index] for index in self.order]
+        for table, name, tensor in zip(self.tables, self.names, located, strict=True):
+            table[name] = tensor
+
+    def write_some(self, tensors: Mapping[int, Tensor]) -> None:
+        """Put some dependents into all their places."""
+        for table, name, index in zip(self.tables, self.names, self.order, strict=True):
+            if index in tensors:
+                table[name] = tensors[index]
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        """Be None in a copy or a pickle: a copied tree has other places."""
+        return type(None), ()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> None:
+        return None
+
+
+def places_of(module: nn.Module) -> Places:
+    """The places of the dependents of a tree, looked up anew if the tree has changed."""
+    places = cast("Places | None", module.__dict__.get(REMEMBERED))
+    if places is None or not places.snapshot.holds_exactly(module):
+        module.__dict__[REMEMBERED] = None  # The snapshot counts the entries of `__dict__`.
+        places = module.__dict__[REMEMBERED] = find_places(module)
+    return places
+
+
+def find_places(module: nn.Module) -> Places:
+    """Look up every place of every dependent that is in use."""
+    modules = walk(module)
+    found = [
+        (join(path, name), name, slot, owner)
+        for path, owner in modules
+        for name, slot in slots_of(owner).items()
+        if slot.shape is not None
+    ]
+    index: dict[Slot, int] = {}
+    for _, _, slot, _ in found:
+        index.setdefault(slot, len(index))
+    return Places(
+        layout=Layout.of({path: slot for path, _, slot, _ in found}),
+        tables=tuple(owner.__dict__["_buffers"] for *_, owner in found),
+        names=tuple(name for _, name, _, _ in found),
+        order=tuple(index[slot] for _, _, slot, _ in found),
+        snapshot=Snapshot.take([owner for _, owner in modules]),
+    )

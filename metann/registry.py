@@ -1,0 +1,124 @@
+"""Which class is the counterpart of which."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import Any, Literal, cast
+
+from torch import nn
+
+from metann.errors import ConversionError, NoCounterpartError
+from metann.module import DependentModule
+
+logger = logging.getLogger(__name__)
+
+Policy = Literal["write", "error"]
+_COUNTERPART = "_metann_counterpart"
+_GENERATED = "metann.generated"
+_generated: dict[type[nn.Module], type[DependentModule]] = {nn.Module: DependentModule}
+_policy: list[Policy] = ["write"]
+
+
+def counterpart_of(kind: type[nn.Module]) -> type[DependentModule]:
+    """The class that modules of exactly the class `kind` are converted to.
+
+    Looked for among those registered, those generated ahead of time, and those already written
+    on demand; failing all, one is written from the same template now.
+
+    Raises:
+        NoCounterpartError: there is none and the policy is "error", or none can be written.
+
+    Example: `nn.Linear` -> `metann.generated.DependentLinear`
+    """
+    if issubclass(kind, DependentModule):
+        return kind
+    known = vars(kind).get(_COUNTERPART) or generated_counterpart(kind)
+    return known if known is not None else _write(kind)
+
+
+def register(nn_type: type[nn.Module], counterpart: type[DependentModule]) -> None:
+    """Convert modules of exactly the class `nn_type` to `counterpart` from now on.
+
+    Args:
+        nn_type: a class of modules.
+        counterpart: a subclass of both `nn_type` and `DependentModule`.
+
+    Raises:
+        ConversionError: the counterpart is not such a subclass.
+    """
+    for base in (nn_type, DependentModule):
+        if not issubclass(counterpart, base):
+            raise ConversionError(
+                f"cannot register {counterpart.__qualname__} as the counterpart of "
+                f"{nn_type.__qualname__}: it must be a subclass of {base.__qualname__}. Declare it "
+                f"as `class {counterpart.__name__}({nn_type.__name__}, DependentModule)`."
+            )
+    # Kept by the class itself: a table here would keep users' classes alive for ever.
+    type.__setattr__(nn_type, _COUNTERPART, counterpart)
+
+
+def set_missing_policy(policy: Policy) -> Policy:
+    """Choose what happens to a module without a pre-generated counterpart; return the old choice.
+
+    Args:
+        policy: "write" one from the template on first use (the default), or "error".
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if policy not in ("write", "error"):
+        raise ValueError(f'unknown policy {policy!r}: choose "write" or "error"')
+    before, _policy[0] = _policy[0], policy
+    return before
+
+
+def generated_counterpart(kind: type[nn.Module]) -> type[DependentModule] | None:
+    """The counterpart that was generated ahead of time for a class of torch, if any."""
+    if kind in _generated:
+        return _generated[kind]
+    from metann.generated._table import COUNTERPARTS
+
+    name = COUNTERPARTS.get(f"{kind.__module__}.{kind.__qualname__}")
+    if name is None:
+        return None
+    counterpart = _load(name)
+    if kind not in counterpart.__bases__:
+        return None  # A class that merely calls itself torch's.
+    _generated[kind] = counterpart
+    return counterpart
+
+
+def generated_counterparts() -> dict[type[nn.Module], type[DependentModule]]:
+    """Every class of torch that has a pre-generated counterpart, and that counterpart."""
+    from metann.generated._table import COUNTERPARTS
+
+    pairs: dict[type[nn.Module], type[DependentModule]] = {}
+    for original, name in COUNTERPARTS.items():
+        module, _, original_name = original.rpartition(".")
+        pairs[getattr(importlib.import_module(module), original_name)] = _load(name)
+    return pairs
+
+
+def _load(name: str) -> type[DependentModule]:
+    """Import the file that holds the counterpart `name`, and return it."""
+    return cast("type[DependentModule]", getattr(importlib.import_module(_GENERATED), name))
+
+
+def _write(kind: type[nn.Module]) -> type[DependentModule]:
+    """Write a counterpart on demand, and keep it with the class it is for."""
+    from metann import on_demand
+
+    if _policy[0] == "error":
+        raise NoCounterpartError(
+            f"no pre-generated counterpart for {kind.__module__}.{kind.__qualname__}, and "
+            f"writing one on demand is switched off. {on_demand.how_to_generate(kind)}, or "
+            "register one with metann.register."
+        )
+    with on_demand.lock:
+        known: Any = vars(kind).get(_COUNTERPART)
+        if known is None:
+            known = on_demand.write_counterpart(kind)
+            register(kind, known)
+            logger.info("wrote %s; %s", known.__qualname__, on_demand.how_to_generate(kind))
+    return cast("type[DependentModule]", known)
