@@ -16,7 +16,7 @@ from metann.module import DependentModule
 
 if TYPE_CHECKING:
     from torch.nn.modules.adaptive import (
-        _ASMoutput,  # pyright: ignore[reportPrivateUsage]  # torch has no public name for it
+        _ASMoutput,  # pyright: ignore[reportPrivateUsage]  # it has no public name
     )
     from torch.types import Device
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
     from torch.nn.utils.parametrizations import (
-        _Orthogonal,  # pyright: ignore[reportPrivateUsage]  # torch has no public name for it
-        _SpectralNorm,  # pyright: ignore[reportPrivateUsage]  # torch has no public name for it
-        _WeightNorm,  # pyright: ignore[reportPrivateUsage]  # torch has no public name for it
+        _Orthogonal,  # pyright: ignore[reportPrivateUsage]  # it has no public name
+        _SpectralNorm,  # pyright: ignore[reportPrivateUsage]  # it has no public name
+        _WeightNorm,  # pyright: ignore[reportPrivateUsage]  # it has no public name
     )
     from torch.nn.utils.parametrize import ParametrizationList
 

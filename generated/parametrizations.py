@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 from torch.nn.utils.parametrizations import (
-    _Orthogonal,  # pyright: ignore[reportPrivateUsage]  # torch has no public name for it
-    _SpectralNorm,  # pyright: ignore[reportPrivateUsage]  # torch has no public name for it
-    _WeightNorm,  # pyright: ignore[reportPrivateUsage]  # torch has no public name for it
+    _Orthogonal,  # pyright: ignore[reportPrivateUsage]  # it has no public name
+    _SpectralNorm,  # pyright: ignore[reportPrivateUsage]  # it has no public name
+    _WeightNorm,  # pyright: ignore[reportPrivateUsage]  # it has no public name
 )
 
 from metann.module import DependentModule
 
 if TYPE_CHECKING:
     from torch.nn.utils.parametrizations import (
-        _OrthMaps,  # pyright: ignore[reportPrivateUsage]  # torch has no public name for it
+        _OrthMaps,  # pyright: ignore[reportPrivateUsage]  # it has no public name
     )
 
 

@@ -1,0 +1,25 @@
+"""`metann-generate`: the installed command's entry point."""
+
+from __future__ import annotations
+
+import sys
+
+_NEEDED = ("libcst", "black", "typer", "rich")
+
+
+def main() -> None:
+    """Run the command; say what to install if the generator's packages are missing."""
+    try:
+        from metann.codegen.user_command import app
+    except ModuleNotFoundError as error:
+        if error.name not in _NEEDED:
+            raise
+        sys.exit(
+            f"metann-generate needs {error.name}, which is not installed. "
+            "Run `pip install 'metann[codegen]'`."
+        )
+    app()
+
+
+if __name__ == "__main__":
+    main()

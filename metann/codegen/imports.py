@@ -9,8 +9,8 @@ from dataclasses import replace
 from metann.codegen.model import ImportLine, ImportPlan
 
 
-def import_lines(imports: Iterable[ImportPlan]) -> tuple[ImportLine, ...]:
-    """The lines in order: the standard library, others, metann.
+def import_lines(imports: Iterable[ImportPlan], own: str = "metann") -> tuple[ImportLine, ...]:
+    """The lines in order: the standard library, others, the package that the file belongs to.
 
     Example: `from torch import nn`, `from torch import Tensor`, `import torch` ->
     `import torch` and `from torch import Tensor, nn`
@@ -23,24 +23,19 @@ def import_lines(imports: Iterable[ImportPlan]) -> tuple[ImportLine, ...]:
             ImportLine(module, tuple(sorted(names, key=_name_order)))
             for (module, _), names in by_line.items()
         ),
-        key=_line_order,
+        key=lambda line: (_section(line, own), line.is_from, line.module),
     )
     return tuple(
-        replace(line, starts_section=position > 0 and _section(line) > _section(before))
+        replace(line, starts_section=position > 0 and _section(line, own) > _section(before, own))
         for position, (before, line) in enumerate(zip([*lines[-1:], *lines], lines, strict=False))
     )
 
 
-def _section(line: ImportLine) -> int:
+def _section(line: ImportLine, own: str) -> int:
     package = line.module.partition(".")[0]
     if package in sys.stdlib_module_names:
         return 0
-    return 2 if package == "metann" else 1
-
-
-def _line_order(line: ImportLine) -> tuple[int, bool, str]:
-    """Within a section `import x` before `from x import y`."""
-    return _section(line), line.is_from, line.module
+    return 2 if package == own else 1
 
 
 def _name_order(item: ImportPlan) -> tuple[int, str]:

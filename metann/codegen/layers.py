@@ -47,7 +47,9 @@ class LayerPlanner:
         forward = methods.forward(source, above)
         bases, needed = self._bases(source)
         becomes = self._becomes(source)
-        runtime = needed | forward.runtime | self._counterpart_imports(becomes)
+        runtime = needed | forward.runtime
+        if becomes is not None:
+            runtime |= {self.counterpart_import(becomes)}
         if source.is_deprecated:
             runtime |= {ImportPlan("warnings")}
         dependents = plan_dependents(self.library, source, above)
@@ -98,14 +100,19 @@ class LayerPlanner:
             imports.add(_BASE)
         else:
             names.append(self.counterpart_name(above))
-            imports |= self._counterpart_imports(above)
+            imports.add(self.counterpart_import(above))
         return tuple(names), frozenset(imports)
 
-    def _counterpart_imports(self, source: SourceClass | None) -> frozenset[ImportPlan]:
-        if source is None:
-            return frozenset()
-        module = f"metann.generated.{file_name(source)}"
-        return frozenset({ImportPlan(module, self.counterpart_name(source))})
+    def counterpart_import(self, source: SourceClass) -> ImportPlan:
+        """What imports a counterpart.
+
+        Example: nn.Linear -> `from metann.generated.linear import DependentLinear`. That of a
+        user's class stands in the very file that is written.
+        """
+        name = self.counterpart_name(source)
+        if source.module.startswith("torch."):
+            return ImportPlan(f"metann.generated.{file_name(source)}", name)
+        return ImportPlan(source.module, name)
 
     def _becomes(self, source: SourceClass) -> SourceClass | None:
         """What a lazy class turns into at its first call. Example: LazyLinear -> Linear."""

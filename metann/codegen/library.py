@@ -36,9 +36,12 @@ class Library:
         Example: "torch.nn.parallel.DataParallel" -> the class in torch.nn.parallel.data_parallel
         """
         file, name = self._file_of(qualified)
-        if file is None or name in file.classes or name not in file.imports:
-            return None if file is None else file.classes.get(name)
-        return None if file.imports[name] == qualified else self.find(file.imports[name])
+        if file is None or name in file.classes:
+            return None if file is None else file.classes[name]
+        if name in file.imports:
+            return None if file.imports[name] == qualified else self.find(file.imports[name])
+        starred = (self.find(f"{star}.{name}") for star in file.stars if star != file.module)
+        return next((found for found in starred if found is not None), None)
 
     def alias(self, qualified: str) -> tuple[str, SourceFile] | None:
         """A type alias's expression and the file in which its names have their meaning."""
@@ -71,8 +74,7 @@ class Library:
         """The public names of torch.nn that are classes, as (name, class), in torch's order."""
         modules, package = (self.files[module] for module in PUBLIC)
         for name in dict.fromkeys((*modules.exported, *package.imports)):
-            home = modules.module if name in modules.exported else package.module
-            found = self.find(f"{home}.{name}")
+            found = self.find(f"{package.module}.{name}")
             if found is not None:
                 yield name, found
 

@@ -20,7 +20,11 @@ from metann.codegen.syntax import code_of, text_of
 # The facts are written with qualified names, so no name of theirs needs looking up.
 _FACTS = SourceFile("metann.codegen.facts")
 # Type checkers want it after overloads; nobody sees it.
-_ANYTHING = (Argument("self"), Argument("args", "Any", None, "*"), Argument("kwargs", "Any", None, "**"))
+_ANYTHING = (
+    Argument("self"),
+    Argument("args", "Any", None, "*"),
+    Argument("kwargs", "Any", None, "**"),
+)
 
 
 @dataclass(frozen=True)

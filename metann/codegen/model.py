@@ -40,7 +40,7 @@ class ImportPlan:
         """What the line of a private name says to pyright, and why."""
         if not self.is_private:
             return ""
-        return "  # pyright: ignore[reportPrivateUsage]  # torch has no public name for it"
+        return "  # pyright: ignore[reportPrivateUsage]  # it has no public name"
 
     @property
     def is_internal(self) -> bool:
@@ -173,6 +173,16 @@ class FilePlan:
     torch_version: str
     imports: tuple[ImportLine, ...]
     type_imports: tuple[ImportLine, ...]
+    layers: tuple[ClassPlan, ...]
+
+
+@dataclass(frozen=True)
+class UserFilePlan:
+    """A file of counterparts of a user's own modules, and the command that writes it."""
+
+    source: str
+    command: str
+    imports: tuple[ImportLine, ...]
     layers: tuple[ClassPlan, ...]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from metann.codegen.facts import ALSO_WRITTEN, SKIPPED
 from metann.codegen.imports import import_lines
@@ -23,31 +24,36 @@ from metann.codegen.spelling import Speller
 
 def plan_library(library: Library) -> LibraryPlan:
     """Decide what to write for every public layer of torch.nn, and say why not where not."""
-    exports = list(library.exports())
-    public = {source.qualified_name: name for name, source in exports}
-    layers = [source for _, source in exports if library.is_layer(source)]
-    layers += [found for name in ALSO_WRITTEN if (found := library.find(name)) is not None]
-    written = [source for source in layers if _shown(source, public) not in SKIPPED]
-    skipped = [source for source in layers if _shown(source, public) in SKIPPED]
-    planner = LayerPlanner(
-        library, Speller(library, public), {source.qualified_name for source in written}
-    )
-    files = tuple(_plan_files(planner, written))
+    planner = layer_planner(library)
+    layers = list(_layers(library))
+    written = [source for source in layers if source.qualified_name in planner.written]
+    skipped = [planner.shown(item) for item in layers if item.qualified_name not in planner.written]
     return LibraryPlan(
         torch_version=library.version,
-        files=files,
+        files=tuple(_plan_files(planner, written)),
         counterparts=tuple(_counterparts(planner, written)),
         overload_imports=_overload_imports(planner, written),
-        skipped=tuple(
-            Skipped(_shown(source, public), SKIPPED[_shown(source, public)]) for source in skipped
-        ),
+        skipped=tuple(Skipped(name, SKIPPED[name]) for name in skipped),
     )
 
 
-def _shown(source: SourceClass, public: Mapping[str, str]) -> str:
-    """Example: "torch.nn.Linear"; the qualified name if torch.nn does not export the class."""
-    name = public.get(source.qualified_name)
-    return source.qualified_name if name is None else f"torch.nn.{name}"
+def layer_planner(library: Library) -> LayerPlanner:
+    """What plans the counterparts of torch's layers, and knows which of them have one."""
+    public = {source.qualified_name: name for name, source in library.exports()}
+    planner = LayerPlanner(library, Speller(library, public))
+    layers = [source for source in _layers(library) if planner.shown(source) not in SKIPPED]
+    return replace(planner, written=frozenset(source.qualified_name for source in layers))
+
+
+def _layers(library: Library) -> Iterator[SourceClass]:
+    """The public layers of torch.nn, and those that torch puts into a user's tree itself."""
+    for _, source in library.exports():
+        if library.is_layer(source):
+            yield source
+    for name in ALSO_WRITTEN:
+        found = library.find(name)
+        if found is not None:
+            yield found
 
 
 def _plan_files(planner: LayerPlanner, written: Iterable[SourceClass]) -> Iterable[FilePlan]:

@@ -23,9 +23,11 @@ def read_file(text: str, module: str, *, is_package: bool = False) -> SourceFile
     """
     tree = cst.parse_module(text)
     statements = list(statements_of(tree.body))
+    package = module if is_package else module.rpartition(".")[0]
     return SourceFile(
         module=module,
-        imports=dict(_imports(statements, module if is_package else module.rpartition(".")[0])),
+        imports=dict(_imports(statements, package)),
+        stars=tuple(_stars(statements, package)),
         aliases=dict(_aliases(statements)),
         classes={
             node.name.value: read_class(node, module)
@@ -73,6 +75,13 @@ def _imports(statements: Sequence[cst.CSTNode], package: str) -> Iterator[tuple[
                     alias.evaluated_alias or alias.evaluated_name,
                     f"{source}.{alias.evaluated_name}",
                 )
+
+
+def _stars(statements: Sequence[cst.CSTNode], package: str) -> Iterator[str]:
+    """The modules of every `from module import *`."""
+    for node in statements:
+        if isinstance(node, cst.ImportFrom) and isinstance(node.names, cst.ImportStar):
+            yield _absolute(node, package)
 
 
 def _absolute(node: cst.ImportFrom, package: str) -> str:

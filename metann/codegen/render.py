@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from metann.codegen.model import ClassPlan, FilePlan, LibraryPlan
+from metann.codegen.model import ClassPlan, FilePlan, LibraryPlan, UserFilePlan
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
@@ -43,6 +43,11 @@ def render_library(plan: LibraryPlan, templates: Path = TEMPLATES) -> dict[str, 
 def render_file(plan: FilePlan, templates: Path = TEMPLATES) -> str:
     """The text of one file of counterparts."""
     return environment(templates).get_template("layer_file.py.jinja").render(file=plan)
+
+
+def render_user_file(plan: UserFilePlan, templates: Path = TEMPLATES) -> str:
+    """The text of a file of counterparts of a user's own modules."""
+    return environment(templates).get_template("user_file.py.jinja").render(file=plan)
 
 
 def render_on_demand(layer: ClassPlan, advice: str) -> str:

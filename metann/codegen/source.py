@@ -96,6 +96,7 @@ class SourceFile:
     aliases: Mapping[str, str] = field(default_factory=dict[str, str])
     classes: Mapping[str, SourceClass] = field(default_factory=dict[str, SourceClass])
     is_package: bool = False
+    stars: tuple[str, ...] = ()
     exported: tuple[str, ...] = ()
     assigned: frozenset[str] = frozenset()
 

@@ -19,7 +19,7 @@ from metann.codegen.model import LibraryPlan
 from metann.codegen.write import Change, FileChange, apply, compare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from metann.codegen.generate import Progress
 
@@ -38,7 +38,10 @@ def main(
         bool, typer.Option("--list", help="Show every class: written out, delegating or skipped.")
     ] = False,
     only: Annotated[
-        str, typer.Option(help="Refresh only the files of these classes: Linear,Conv2d", metavar="NAMES")
+        str,
+        typer.Option(
+            help="Refresh only the files of these classes: Linear,Conv2d", metavar="NAMES"
+        ),
     ] = "",
     output: Annotated[
         Path | None, typer.Option(help="Another folder than generated/.", metavar="FOLDER")
@@ -126,7 +129,7 @@ def _counterpart_name(name: str, known: Sequence[str]) -> str:
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[Progress]:
+def _progress(console: Console) -> Generator[Progress, None, None]:
     """A bar that shows what is done now, if this is a terminal."""
     with ProgressBar(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("starting")
