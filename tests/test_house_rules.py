@@ -46,8 +46,12 @@ def happens_at_import(statement: ast.stmt) -> bool:
 
 
 def test_nothing_happens_at_import() -> None:
-    # The figure goes to a file, which matplotlib must be told before pyplot is imported.
-    allowed = {"examples/quickstart.py"}
+    allowed = {
+        # The figure goes to a file, which matplotlib must be told before pyplot is imported.
+        "examples/quickstart.py",
+        # It refreshes the checkout that it stands in, whatever metann is installed.
+        "tools/generate.py",
+    }
     wrong = [
         f"{short(path)}:{statement.lineno}: {ast.unparse(statement).splitlines()[0]}"
         for path in python_files()

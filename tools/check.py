@@ -47,7 +47,7 @@ CHECKS = (
     Check("types", (PYTHON, "-m", "mypy"), "mypy --strict says what is wrong above"),
     Check(
         "types",
-        (PYTHON, "-m", "pyright", "--pythonpath", PYTHON),
+        (PYTHON, "-m", "pyright", "--project", "pyproject.toml", "--pythonpath", PYTHON),
         "pyright in strict mode says what is wrong above",
     ),
     Check(
@@ -57,7 +57,7 @@ CHECKS = (
     ),
     Check(
         "tests",
-        (PYTHON, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "--durations=10"),
+        (PYTHON, "-m", "pytest", "-n", "2", "--dist", "worksteal", "--durations=10"),
         "`pytest --last-failed` runs the failed ones again",
     ),
 )

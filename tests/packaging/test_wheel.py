@@ -21,9 +21,6 @@ NOT_IN_A_CHECKOUT = shutil.ignore_patterns(
     ".git", ".venv", "build", "dist", "out", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis"
 )
 
-# The archives are built once: pytest-xdist keeps the tests of a group in one process.
-pytestmark = pytest.mark.xdist_group("wheel")
-
 
 @dataclass(frozen=True)
 class Archives:
