@@ -29,7 +29,7 @@ RUNTIME = (
 CODEGEN = (
     "metann.errors",
     "metann.codegen.errors metann.codegen.facts metann.codegen.source metann.codegen.syntax",
-    "metann.codegen.registrations metann.codegen.version",
+    "metann.codegen.locate metann.codegen.registrations metann.codegen.version",
     "metann.codegen.read",
     "metann.codegen.library metann.codegen.model",
     "metann.codegen.clashes metann.codegen.dependents metann.codegen.imports",
@@ -37,11 +37,12 @@ CODEGEN = (
     "metann.codegen.methods",
     "metann.codegen.layers",
     "metann.codegen.plan",
+    "metann.codegen.user_plan",
     "metann.codegen.render",
     "metann.codegen.format",
     "metann.codegen.write",
     "metann.codegen.generate metann.codegen.report",
-    "metann.codegen.tool",
+    "metann.codegen.tool metann.codegen.user_command",
     "metann.codegen.cli",
     "metann.codegen",
 )
