@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import resource
+from copy import deepcopy
 
 import pytest
 import torch
 from small_nets import Scaled, Shared, Tied, expected, fresh, inputs, mlp, normalised, same, state_of
 from torch import nn
-from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from metann import DependentModule
+from metann import DependentModule, Learner
 from metann.errors import UninitializedModuleError
 from metann.generated import DependentLinear, DependentSequential
 
@@ -169,18 +171,46 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def allocated_by(call) -> int:
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
-        call()
-    return sum(max(0, e.cpu_memory_usage) for e in recorded.events() if e.name == "[memory]") + sum(
-        max(0, event.self_cpu_memory_usage) for event in recorded.key_averages()
-    )
+class Allocations(TorchDispatchMode):
+    """Notes the size of every tensor that an operation of torch makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes = [0]
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        self.sizes += [t.nbytes for t in tree_leaves(result) if isinstance(t, torch.Tensor)]
+        return result
+
+
+def test_a_copied_parameter_would_be_noticed() -> None:
+    with Allocations() as noticed:
+        deepcopy(nn.Linear(500, 500))
+
+    assert max(noticed.sizes) == 500 * 500 * 8
 
 
 def test_no_parameter_storage_is_copied_from_a_model_of_100_million_parameters(large) -> None:
     before = peak_memory()
 
-    assert allocated_by(lambda: DependentModule.stateless(large)) < 1_000_000
+    with Allocations() as noticed:
+        DependentModule.stateless(large)
+
+    assert max(noticed.sizes) < 1_000_000
+    assert peak_memory() - before < 50_000_000
+
+
+def test_a_learner_and_its_calls_copy_no_parameter_storage(large) -> None:
+    weights, x = list(large.parameters()), torch.randn(1, 5000, dtype=torch.float32)
+    before = peak_memory()
+
+    with Allocations() as noticed, torch.no_grad():
+        learner = Learner(large)
+        learner.bind(weights)(x)
+        learner.functional(weights, False, x)
+
+    assert max(size for size in noticed.sizes if size != 5000 * 5000 * 4) < 1_000_000
     assert peak_memory() - before < 50_000_000
 
 
