@@ -25,9 +25,10 @@ def import_lines(imports: Iterable[ImportPlan], own: str = "metann") -> tuple[Im
         ),
         key=lambda line: (_section(line, own), line.is_from, line.module),
     )
+    sections = [_section(line, own) for line in lines]
+    first = {sections.index(section) for section in sections} - {0}
     return tuple(
-        replace(line, starts_section=position > 0 and _section(line, own) > _section(before, own))
-        for position, (before, line) in enumerate(zip([*lines[-1:], *lines], lines, strict=False))
+        replace(line, starts_section=position in first) for position, line in enumerate(lines)
     )
 
 

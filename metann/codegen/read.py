@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 import libcst as cst
 import libcst.matchers as m
-from libcst.helpers import get_full_name_for_node
 
 from metann.codegen.registrations import read_passed_up, read_registrations
 from metann.codegen.source import Argument, Function, Signature, SourceClass, SourceFile
@@ -86,10 +85,10 @@ def _stars(statements: Sequence[cst.CSTNode], package: str) -> Iterator[str]:
 
 def _absolute(node: cst.ImportFrom, package: str) -> str:
     """Example: `from .module import Module` in package "torch.nn" -> "torch.nn.module"."""
-    module = get_full_name_for_node(node.module) if node.module else ""
+    module = text_of(node.module) or "" if node.module else ""
     levels = len(node.relative)
     if not levels:
-        return module or ""
+        return module
     parts = package.split(".")
     above = ".".join(parts[: len(parts) - levels + 1])
     return f"{above}.{module}" if module else above

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import libcst as cst
-from libcst.helpers import get_full_name_for_node
 from typing_extensions import override
 
 _NO_MODULE = cst.Module(body=[])
@@ -23,8 +22,14 @@ def code_of(node: cst.CSTNode) -> str:
 
 
 def text_of(node: cst.CSTNode) -> str | None:
-    """The dotted name a node spells, or None. Example: `torch.nn.Module` -> "torch.nn.Module"."""
-    return get_full_name_for_node(node) if isinstance(node, cst.Name | cst.Attribute) else None
+    """The dotted name a node spells, or None.
+
+    Example: `torch.nn.Module` -> "torch.nn.Module"; `f(x).shape` -> None
+    """
+    if isinstance(node, cst.Name):
+        return node.value
+    base = text_of(node.value) if isinstance(node, cst.Attribute) else None
+    return f"{base}.{node.attr.value}" if isinstance(node, cst.Attribute) and base else None
 
 
 def statements_of(body: Sequence[cst.CSTNode]) -> Iterator[cst.CSTNode]:

@@ -1,0 +1,72 @@
+"""The facts by hand: none is out of use, so that the table stays small."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from metann.codegen import facts, layers, methods
+from metann.codegen.library import Library
+from metann.codegen.model import LibraryPlan
+from metann.codegen.plan import plan_library
+
+
+class Recording(dict[str, object]):
+    """A table that remembers which of its entries were used."""
+
+    def __init__(self, table: Mapping[str, object]) -> None:
+        super().__init__(table)
+        self.used: set[str] = set()
+
+    def get(self, key, default=None):
+        self.used |= {key} & set(self)
+        return super().get(key, default)
+
+    def __getitem__(self, key):
+        self.used.add(key)
+        return super().__getitem__(key)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        (methods, "ARGUMENTS"),
+        (methods, "RESULTS"),
+        (methods, "UNTYPED"),
+        (methods, "STUBS_REFUSE"),
+        (layers, "MIXINS"),
+    ],
+)
+def test_every_fact_is_needed(torch_library: Library, monkeypatch, module, name):
+    table = Recording(getattr(facts, name))
+    monkeypatch.setattr(module, name, table)
+
+    plan_library(replace(torch_library))
+
+    assert sorted(table.used) == sorted(table)
+
+
+def test_every_refused_argument_is_passed(torch_plan: LibraryPlan):
+    calls = {
+        method.called: {argument.text.rpartition("=")[2] for argument in method.passed}
+        for file in torch_plan.files
+        for layer in file.layers
+        for method in layer.methods
+        if method.called
+    }
+
+    assert {name: set(refused) for name, refused in facts.STUBS_REFUSE.items()} == {
+        name: passed & set(facts.STUBS_REFUSE[name]) for name, passed in calls.items()
+    }
+
+
+def test_every_class_that_is_named_exists(torch_library: Library, torch_plan: LibraryPlan):
+    named = [*facts.ALSO_WRITTEN, *facts.SKIPPED, *facts.WITHOUT_PAGE, *facts.MIXINS]
+
+    assert [name for name in named if torch_library.find(name) is None] == []
+
+
+def test_every_skipped_class_is_skipped(torch_plan: LibraryPlan):
+    assert {item.original for item in torch_plan.skipped} == set(facts.SKIPPED)
