@@ -243,7 +243,7 @@ class DependentLazyConv1d(nn.LazyConv1d, DependentConv1d):
 
     Dependents:
         weight: shape (out_channels, in_channels // groups, *kernel_size).
-        bias: shape as given, or None.
+        bias: shape (out_channels,), or None.
     """
 
     weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -276,7 +276,7 @@ class DependentLazyConv2d(nn.LazyConv2d, DependentConv2d):
 
     Dependents:
         weight: shape (out_channels, in_channels // groups, *kernel_size).
-        bias: shape as given, or None.
+        bias: shape (out_channels,), or None.
     """
 
     weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -309,7 +309,7 @@ class DependentLazyConv3d(nn.LazyConv3d, DependentConv3d):
 
     Dependents:
         weight: shape (out_channels, in_channels // groups, *kernel_size).
-        bias: shape as given, or None.
+        bias: shape (out_channels,), or None.
     """
 
     weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -342,7 +342,7 @@ class DependentLazyConvTranspose1d(nn.LazyConvTranspose1d, DependentConvTranspos
 
     Dependents:
         weight: shape (in_channels, out_channels // groups, *kernel_size).
-        bias: shape as given, or None.
+        bias: shape (out_channels,), or None.
     """
 
     weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -376,7 +376,7 @@ class DependentLazyConvTranspose2d(nn.LazyConvTranspose2d, DependentConvTranspos
 
     Dependents:
         weight: shape (in_channels, out_channels // groups, *kernel_size).
-        bias: shape as given, or None.
+        bias: shape (out_channels,), or None.
     """
 
     weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -410,7 +410,7 @@ class DependentLazyConvTranspose3d(nn.LazyConvTranspose3d, DependentConvTranspos
 
     Dependents:
         weight: shape (in_channels, out_channels // groups, *kernel_size).
-        bias: shape as given, or None.
+        bias: shape (out_channels,), or None.
     """
 
     weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter

@@ -118,7 +118,7 @@ class DependentLazyLinear(nn.LazyLinear, DependentLinear):
 
     Dependents:
         weight: shape (out_features, in_features).
-        bias: shape as given, or None.
+        bias: shape (out_features,), or None.
     """
 
     weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter

@@ -28,23 +28,25 @@ def plan_dependents(
 
 def _dependents(library: Library, source: SourceClass) -> tuple[DependentPlan, ...]:
     mro = library.mro(source)
-    found: dict[str, list[Registration]] = {}
+    found: dict[str, list[tuple[Registration, bool]]] = {}
     for item, constants in reversed(list(_constants(mro))):
         for registration in item.registrations:
-            if _happens(registration, constants):
-                found.setdefault(registration.name, []).append(registration)
+            entry = registration, _happens(registration, constants)
+            found.setdefault(registration.name, []).append(entry)
     return tuple(_dependent(name, entries, mro) for name, entries in found.items())
 
 
 def _dependent(
-    name: str, entries: list[Registration], mro: tuple[SourceClass, ...]
+    name: str, entries: list[tuple[Registration, bool]], mro: tuple[SourceClass, ...]
 ) -> DependentPlan:
     annotation = next((item.annotations[name] for item in mro if name in item.annotations), None)
-    is_optional = any(entry.is_none for entry in entries) or "None" in (annotation or "")
-    shapes = dict.fromkeys(entry.shape for entry in entries if entry.shape is not None)
+    is_optional = any(entry.is_none for entry, _ in entries) or "None" in (annotation or "")
+    shapes = [(entry.shape, happens) for entry, happens in entries if entry.shape is not None]
+    # A lazy class tells its base to register nothing and does so itself, without a shape.
+    known = [shape for shape, happens in shapes if happens] or [shape for shape, _ in shapes]
     return DependentPlan(
         name=name,
-        shapes=tuple(shapes),
+        shapes=tuple(dict.fromkeys(known)),
         is_optional=is_optional,
         torch_type=_conflicting(annotation),
     )

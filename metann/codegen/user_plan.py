@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -80,14 +81,15 @@ def plan_user(source: UserSource, target: Target, command: str) -> UserFilePlan:
 def _read(module: str, target: Target) -> SourceFile:
     is_package = target.path.name == "__init__.py"
     try:
-        text = target.path.read_bytes()
-        return read_file(cst.parse_module(text).code, module, is_package=is_package)
+        # In the encoding that the file declares.
+        with tokenize.open(target.path) as file:
+            return read_file(file.read(), module, is_package=is_package)
     except cst.ParserSyntaxError as error:
         raise CodegenError(
             f"Asked to read {target.path}, but line {error.raw_line} is no Python: "
             f"{error.message.splitlines()[0]}. Nothing was written."
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, SyntaxError, UnicodeDecodeError) as error:
         raise CodegenError(
             f"Asked to read {target.path}, but it cannot be read: {error}"
         ) from error

@@ -31,9 +31,7 @@ def speller(tmp_path_factory) -> Speller:
     library = read_torch(write_torch(tmp_path_factory.mktemp("torch")))
     file = read_file(HEAD, "torch.nn.modules.some")
     files = {**library.files, file.module: file}
-    return Speller(
-        Library(library.version, files), {"torch.nn.modules.linear.Linear": "Linear"}
-    )
+    return Speller(Library(library.version, files), {"torch.nn.modules.linear.Linear": "Linear"})
 
 
 @pytest.mark.parametrize(
