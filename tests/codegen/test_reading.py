@@ -51,10 +51,7 @@ def test_registered_parameters_are_read_with_their_shapes():
     ("written", "shape"),
     [
         ("torch.empty((a, b))", "(a, b)"),
-        (
-            "torch.empty(\n            (\n                a,\n                b,\n            ),\n        )",
-            "(a, b)",
-        ),
+        ("torch.empty(\n    (\n        a,\n        b,\n    ),\n)", "(a, b)"),
         ("torch.empty(a)", "(a,)"),
         ("torch.empty(3 * a)", "(3 * a,)"),
         ("torch.empty((1, self.b))", "(1, b)"),

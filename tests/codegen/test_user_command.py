@@ -189,8 +189,8 @@ def test_a_file_that_is_up_to_date_is_not_touched(folder):
         ),
         (
             "latin.py",
-            "Asked to read latin.py, but that failed: invalid or missing encoding declaration for "
-            "'latin.py'",
+            "Asked to read latin.py, but it cannot be read: invalid or missing encoding "
+            "declaration for 'latin.py'",
         ),
     ],
 )
@@ -223,7 +223,8 @@ def test_the_written_file_runs_and_registers_its_classes(folder):
         "for name in ('Net', 'Deep'):\n"
         "    module = metann.DependentModule(getattr(pkg.nets, name)())\n"
         "    assert type(module) is getattr(written, f'Dependent{name}'), type(module)\n"
-        "assert type(metann.DependentModule(pkg.nets.Recurrent(2, 3))) is written.DependentRecurrent\n"
+        "module = metann.DependentModule(pkg.nets.Recurrent(2, 3))\n"
+        "assert type(module) is written.DependentRecurrent\n"
     )
 
     root = Path(__file__).resolve().parents[2]
