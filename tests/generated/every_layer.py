@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from itertools import product
 
@@ -12,9 +11,10 @@ from samples import SAMPLES
 from samples.sample import Sample
 from torch import nn
 
-SAMPLES_OF: dict[type[nn.Module], list[Sample]] = defaultdict(list)
-for _sample in SAMPLES:
-    SAMPLES_OF[_sample.layer].append(_sample)
+SAMPLES_OF: dict[type[nn.Module], list[Sample]] = {
+    layer: [sample for sample in SAMPLES if sample.layer is layer]
+    for layer in dict.fromkeys(sample.layer for sample in SAMPLES)
+}
 
 Check = Callable[[Sample, bool], None]
 
@@ -29,7 +29,7 @@ def for_each_use_of(layers: Iterable[type[nn.Module]]) -> Callable[[Check], Call
     def tested(check: Check) -> Callable[..., None]:
         @pytest.mark.parametrize("layer", list(layers), ids=lambda layer: layer.__name__)
         def test(layer: type[nn.Module], subtests: pytest.Subtests) -> None:
-            assert SAMPLES_OF[layer], f"no sample of {layer.__name__} in tests/generated/samples"
+            assert layer in SAMPLES_OF, f"no sample of {layer.__name__} in tests/generated/samples"
             for sample, training in product(SAMPLES_OF[layer], (True, False)):
                 try:
                     with allowed_warnings(sample):
