@@ -13,7 +13,7 @@ from repository import REPOSITORY, Import, imports_of, package_files, python_fil
 RUNTIME = (
     "metann.errors metann.utils",
     "metann.fields metann.hooks metann.rnn metann.slots metann.tree",
-    "metann.references metann.snapshot",
+    "metann.containers metann.layout metann.references metann.snapshot",
     "metann.places",
     "metann.copying metann.dependents",
     "metann.module",
@@ -51,6 +51,7 @@ CODEGEN = (
 LAZILY = {
     ("metann.module", "metann.convert"): "DependentModule(net) is the conversion",
     ("metann.module", "metann.learner"): "DependentModule.stateless(net) is the planned copy",
+    ("metann.containers", "metann.convert"): "what is put into a container is converted",
     ("metann.copying", "metann.registry"): "an unpickled counterpart is looked up again",
     ("metann.registry", "metann.generated"): "generated files are imported when first needed",
     ("metann.registry", "metann.on_demand"): "most programs never need it, nor jinja2",
