@@ -185,8 +185,8 @@ def folders_with_files() -> list[Path]:
 def explains_itself(path: Path) -> bool:
     """True for an __init__.py, and for a generated file, which has the name of torch's file."""
     originals = (folder_of_torch_nn() / part / path.name for part in ("modules", "utils"))
-    is_counterpart = path.parent.name == "generated" and any(map(Path.is_file, originals))
-    return path.name == "__init__.py" or (path.parent.parent == REPOSITORY and is_counterpart)
+    is_generated = path.parent == REPOSITORY / "generated"
+    return path.name == "__init__.py" or (is_generated and any(map(Path.is_file, originals)))
 
 
 @pytest.mark.parametrize("folder", folders_with_files(), ids=short)
