@@ -20,7 +20,7 @@ if __name__ != "metann.generated":
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from metann.generated._table import FILES
+from metann.generated._table import FILES, TORCH_VERSION
 
 if TYPE_CHECKING:
     from metann.generated.activation import DependentCELU as DependentCELU
@@ -404,7 +404,14 @@ def __getattr__(name: str) -> object:
     """Import the file of a counterpart when the counterpart is first asked for."""
     if name not in FILES:
         raise AttributeError(f"module 'metann.generated' has no attribute {name!r}")
-    counterpart: object = getattr(import_module(f"metann.generated.{FILES[name]}"), name)
+    file = f"metann.generated.{FILES[name]}"
+    try:
+        counterpart: object = getattr(import_module(file), name)
+    except AttributeError as error:
+        raise ImportError(
+            f"Asked for {name}, but {file} was generated from torch {TORCH_VERSION}, and another "
+            f"torch is installed here, which it does not fit: {error}. Install that torch."
+        ) from error
     globals()[name] = counterpart
     return counterpart
 

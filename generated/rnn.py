@@ -23,6 +23,13 @@ class DependentRNNBase(nn.RNNBase, FlatWeights, DependentModule):
     """Counterpart of torch.nn.RNNBase.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.RNNBase.html>
+
+    Dependents:
+        weight_ih_l[k], weight_ih_l[k]_reverse: shape (gate_size, layer_input_size).
+        weight_hh_l[k], weight_hh_l[k]_reverse: shape (gate_size, real_hidden_size).
+        bias_ih_l[k], bias_ih_l[k]_reverse: shape (gate_size,).
+        bias_hh_l[k], bias_hh_l[k]_reverse: shape (gate_size,).
+        weight_hr_l[k], weight_hr_l[k]_reverse: shape (proj_size, hidden_size).
     """
 
     if TYPE_CHECKING:
@@ -47,6 +54,13 @@ class DependentRNN(nn.RNN, DependentRNNBase):
     """Counterpart of torch.nn.RNN.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html>
+
+    Dependents:
+        weight_ih_l[k], weight_ih_l[k]_reverse: shape (gate_size, layer_input_size).
+        weight_hh_l[k], weight_hh_l[k]_reverse: shape (gate_size, real_hidden_size).
+        bias_ih_l[k], bias_ih_l[k]_reverse: shape (gate_size,).
+        bias_hh_l[k], bias_hh_l[k]_reverse: shape (gate_size,).
+        weight_hr_l[k], weight_hr_l[k]_reverse: shape (proj_size, hidden_size).
     """
 
     if TYPE_CHECKING:
@@ -91,6 +105,13 @@ class DependentLSTM(nn.LSTM, DependentRNNBase):  # pyright: ignore[reportIncompa
     """Counterpart of torch.nn.LSTM.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html>
+
+    Dependents:
+        weight_ih_l[k], weight_ih_l[k]_reverse: shape (gate_size, layer_input_size).
+        weight_hh_l[k], weight_hh_l[k]_reverse: shape (gate_size, real_hidden_size).
+        bias_ih_l[k], bias_ih_l[k]_reverse: shape (gate_size,).
+        bias_hh_l[k], bias_hh_l[k]_reverse: shape (gate_size,).
+        weight_hr_l[k], weight_hr_l[k]_reverse: shape (proj_size, hidden_size).
     """
 
     if TYPE_CHECKING:
@@ -138,6 +159,13 @@ class DependentGRU(nn.GRU, DependentRNNBase):
     """Counterpart of torch.nn.GRU.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.GRU.html>
+
+    Dependents:
+        weight_ih_l[k], weight_ih_l[k]_reverse: shape (gate_size, layer_input_size).
+        weight_hh_l[k], weight_hh_l[k]_reverse: shape (gate_size, real_hidden_size).
+        bias_ih_l[k], bias_ih_l[k]_reverse: shape (gate_size,).
+        bias_hh_l[k], bias_hh_l[k]_reverse: shape (gate_size,).
+        weight_hr_l[k], weight_hr_l[k]_reverse: shape (proj_size, hidden_size).
     """
 
     if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from metann.codegen.facts import NUMBERED
 from metann.codegen.library import Library
 from metann.codegen.model import DependentPlan
 from metann.codegen.source import Registration, SourceClass
@@ -19,11 +20,19 @@ def plan_dependents(
     Example: Linear -> weight of shape (out_features, in_features), bias of shape
     (out_features,) or None; ReLU -> none
     """
-    planned = _dependents(library, source)
-    if above is None:
-        return planned
-    inherited = _dependents(library, above)
-    return tuple(item for item in planned if item not in inherited)
+    inherited = () if above is None else _dependents(library, above)
+    own = (item for item in _dependents(library, source) if item not in inherited)
+    return (*own, *_numbered(library, source))
+
+
+def _numbered(library: Library, source: SourceClass) -> Iterator[DependentPlan]:
+    """Those that only the docstring can show; a reader of LSTM looks for them there, too.
+
+    Example: LSTM -> "weight_ih_l[k], weight_ih_l[k]_reverse" and four more
+    """
+    for item in library.mro(source):
+        for names, shape in NUMBERED.get(item.qualified_name, {}).items():
+            yield DependentPlan(names, (shape,))
 
 
 def _dependents(library: Library, source: SourceClass) -> tuple[DependentPlan, ...]:

@@ -54,7 +54,7 @@ class LayerPlanner:
             runtime |= {ImportPlan("warnings")}
         dependents = plan_dependents(self.library, source, above)
         imports = runtime | constructor.imports | forward.imports
-        if dependents:
+        if any(item.name.isidentifier() for item in dependents):
             imports |= {ImportPlan("torch", "Tensor")}
         layer = ClassPlan(
             name=self.counterpart_name(source),

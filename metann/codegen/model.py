@@ -152,6 +152,11 @@ class ClassPlan:
     forward_of: str = ""
 
     @property
+    def attributes(self) -> list[DependentPlan]:
+        """The dependents that have one name, under which they can be declared."""
+        return [item for item in self.dependents if item.name.isidentifier()]
+
+    @property
     def comment(self) -> str:
         """What the line that names a deprecated class says to pyright."""
         return "  # pyright: ignore[reportDeprecated]" if self.is_deprecated else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,40 +49,43 @@ def main(
     ] = None,
 ) -> None:
     """Write the counterparts of torch.nn's layers to generated/."""
-    usual = usual_places()
-    places = usual if output is None else Places(usual.torch, usual.templates, output)
     names = [name.strip() for name in only.split(",") if name.strip()]
-    raise typer.Exit(run(places, check=check, diff=diff, list_classes=list_classes, only=names))
-
-
-def run(
-    places: Places,
-    *,
-    check: bool = False,
-    diff: bool = False,
-    list_classes: bool = False,
-    only: Sequence[str] = (),
-    console: Console | None = None,
-) -> int:
-    """Do what the options say, and return the exit status."""
-    console = console or Console()
+    options = Options(check=check, diff=diff, list_classes=list_classes, only=names)
     try:
-        with _progress(console) as progress:
-            progress("reading torch", 0, 1)
-            wanted = plan(places)
-            chosen = _files_of(only, wanted)
-            if list_classes:
-                report.print_list(wanted, console)
-                return 0
-            changes = compare(generate(wanted, places, progress), places.generated)
+        usual = usual_places()
+        places = usual if output is None else replace(usual, generated=output)
+        status = run(places, options, Console())
     except CodegenError as error:
         Console(stderr=True).print(str(error), style="red", markup=False, soft_wrap=True)
-        return 2
-    if only:
+        status = 2
+    raise typer.Exit(status)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command is asked to do: to write, if nothing else is said."""
+
+    check: bool = False
+    diff: bool = False
+    list_classes: bool = False
+    only: Sequence[str] = ()
+
+
+def run(places: Places, options: Options, console: Console) -> int:
+    """Do what the options say, and return the exit status."""
+    with _progress(console) as progress:
+        progress("reading torch", 0, 1)
+        wanted = plan(places)
+        chosen = _files_of(options.only, wanted)
+        if options.list_classes:
+            report.print_list(wanted, console)
+            return 0
+        changes = compare(generate(wanted, places, progress), places.generated)
+    if chosen:
         changes = tuple(item for item in changes if item.path.name in chosen)
-    if check:
+    if options.check:
         return _check(wanted, changes, console)
-    if diff:
+    if options.diff:
         report.print_diff(changes, console)
         return 0
     return _write(wanted, changes, console)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from metann.codegen import facts, layers, methods
+from metann.codegen import dependents, facts, layers, methods
 from metann.codegen.library import Library
 from metann.codegen.model import LibraryPlan
 from metann.codegen.plan import plan_library
@@ -37,6 +37,7 @@ class Recording(dict[str, object]):
         (methods, "UNTYPED"),
         (methods, "STUBS_REFUSE"),
         (layers, "MIXINS"),
+        (dependents, "NUMBERED"),
     ],
 )
 def test_every_fact_is_needed(torch_library: Library, monkeypatch, module, name):
@@ -63,7 +64,13 @@ def test_every_refused_argument_is_passed(torch_plan: LibraryPlan):
 
 
 def test_every_class_that_is_named_exists(torch_library: Library, torch_plan: LibraryPlan):
-    named = [*facts.ALSO_WRITTEN, *facts.SKIPPED, *facts.WITHOUT_PAGE, *facts.MIXINS]
+    named = [
+        *facts.ALSO_WRITTEN,
+        *facts.SKIPPED,
+        *facts.WITHOUT_PAGE,
+        *facts.MIXINS,
+        *facts.NUMBERED,
+    ]
 
     assert [name for name in named if torch_library.find(name) is None] == []
 

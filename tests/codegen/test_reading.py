@@ -170,6 +170,16 @@ def test_a_version_file_without_version_is_an_error(tmp_path):
         read_version(tmp_path / "version.py")
 
 
+def test_the_runtimes_part_of_the_generator_imports_no_libcst_and_no_black():
+    code = (
+        "import sys, metann.codegen.render, metann.codegen.model\n"
+        "names = {'libcst', 'black', 'typer', 'rich', 'torch'} & set(sys.modules)\n"
+        "assert not names, names"
+    )
+
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_the_generator_imports_neither_torch_nor_the_generated_files():
     code = (
         "import sys, metann.codegen.tool, metann.codegen.user_command\n"

@@ -172,6 +172,31 @@ def test_under_another_name_the_generated_package_refuses_to_be_imported(texts_o
         exec(texts_of()["__init__.py"], {"__name__": "generated"})
 
 
+def test_weights_with_numbered_names_are_in_the_docstring_only(texts_of):
+    text = texts_of(rnn="class RNNBase(Module): ...\n\nclass LSTM(RNNBase): ...\n")["rnn.py"]
+
+    line = "        weight_hr_l[k], weight_hr_l[k]_reverse: shape (proj_size, hidden_size).\n"
+    assert line in text
+    assert "weight_hr_l[k]:" not in text
+
+
+def test_a_file_that_does_not_fit_the_installed_torch_says_so(texts_of):
+    module: dict[str, object] = {"__name__": "metann.generated"}
+    exec(texts_of()["__init__.py"], module)
+
+    def broken(name: str) -> object:
+        raise AttributeError("module 'torch.nn' has no attribute 'Linear'")
+
+    module["import_module"] = broken
+    with pytest.raises(
+        ImportError,
+        match=r"Asked for DependentLinear, but metann\.generated\.linear was generated from torch "
+        r".*, and another torch is installed here, which it does not fit: module 'torch\.nn' has "
+        r"no attribute 'Linear'\. Install that torch\.",
+    ):
+        module["__getattr__"]("DependentLinear")
+
+
 def test_every_file_has_a_header_of_four_lines(texts_of):
     for name, text in texts_of().items():
         lines = text.splitlines()

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 from small_torch import write_torch
+from typer.testing import CliRunner
 
+from metann.codegen import tool as tool_module
+from metann.codegen.errors import CodegenError
 from metann.codegen.generate import Places
 from metann.codegen.render import TEMPLATES
-from metann.codegen.tool import run
+from metann.codegen.tool import Options, run
 
 POOL = "class Pool(Module):\n    def forward(self, input: int) -> int:\n        return input\n"
 
@@ -27,7 +30,7 @@ class Tool:
 
     def __call__(self, **options) -> tuple[int, str]:
         console = Console(file=io.StringIO(), width=200)
-        status = run(self.places, console=console, **options)
+        status = run(self.places, Options(**options), console)
         return status, console.file.getvalue()
 
     def contents(self) -> dict[str, str]:
@@ -161,14 +164,31 @@ def test_only_some_files_are_refreshed(tool):
     assert not (tool.places.generated / "linear.py").exists()
 
 
-def test_an_unknown_name_is_an_error_with_the_nearest_ones(tool, capsys):
-    status, _ = tool(only=["Linaer"])
+def test_an_unknown_name_is_an_error_with_the_nearest_ones(tool):
+    with pytest.raises(CodegenError) as caught:
+        tool(only=["Linaer"])
 
-    assert status == 2
-    assert capsys.readouterr().err == (
+    assert str(caught.value) == (
         "Asked for only Linaer, but no counterpart is generated for a class of that name; the "
-        "nearest are Linear, LazyLinear. `python tools/generate.py --list` shows them all.\n"
+        "nearest are Linear, LazyLinear. `python tools/generate.py --list` shows them all."
     )
+
+
+@pytest.mark.parametrize("name", ["Pool", "nn.Pool", "torch.nn.Pool", "DependentPool"])
+def test_a_class_may_be_named_in_any_way(tool, name):
+    assert "pool.py" in tool(only=[name])[1]
+    assert "linear.py" not in tool(only=[name])[1]
+
+
+def test_the_command_prints_an_error_and_exits_with_2(monkeypatch):
+    def no_torch() -> Places:
+        raise CodegenError("torch is not installed here")
+
+    monkeypatch.setattr(tool_module, "usual_places", no_torch)
+    done = CliRunner().invoke(tool_module.app, ["--check"])
+
+    assert done.exit_code == 2
+    assert done.stderr == "torch is not installed here\n"
 
 
 def test_the_list_has_every_class_with_its_reason(tool):
