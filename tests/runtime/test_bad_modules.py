@@ -143,7 +143,8 @@ def test_a_module_compiled_in_place_is_an_error_that_says_in_which_order(door) -
 @door
 def test_data_parallel_is_an_error_that_names_what_to_convert(door) -> None:
     with pytest.raises(
-        ConversionError, match=r"DataParallel makes replicas.*Convert the module inside \(`\.module`\)"
+        ConversionError,
+        match=r"DataParallel makes replicas.*Convert the module inside \(`\.module`\)",
     ):
         door(nn.DataParallel(nn.Linear(3, 3)))
 
@@ -203,7 +204,8 @@ def test_registering_what_is_no_counterpart_is_an_error_that_shows_how() -> None
         pass
 
     with pytest.raises(
-        ConversionError, match=r"must be a subclass of Linear.*class Wrong\(Linear, DependentModule\)"
+        ConversionError,
+        match=r"must be a subclass of Linear.*class Wrong\(Linear, DependentModule\)",
     ):
         metann.register(nn.Linear, Wrong)
 

@@ -270,7 +270,9 @@ def test_a_maml_step_by_hand_has_the_gradient_that_finite_differences_have() -> 
     direction = [torch.randn_like(w) for w in weights]
 
     def adapted_loss(distance: float) -> Tensor:
-        start = [(w + distance * d).requires_grad_() for w, d in zip(weights, direction)]
+        start = [
+            (w + distance * d).requires_grad_() for w, d in zip(weights, direction, strict=True)
+        ]
         loss = (learner.functional(start, True, x) - y).square().mean()
         slopes = torch.autograd.grad(loss, start, create_graph=True)
         fast = [w - 0.1 * g for w, g in zip(start, slopes, strict=True)]

@@ -158,7 +158,7 @@ def test_T07_the_learner_keeps_no_weights_of_a_call_that_failed(no_gc) -> None:
     learner, weights = Learner(net), fresh(net)
     references = [*map(weakref.ref, weights)]
 
-    with pytest.raises(RuntimeError, match="shape|size"):
+    with pytest.raises(RuntimeError, match=r"shape|size"):
         learner.functional(weights, True, inputs(5, 7))
     del weights
 
@@ -265,7 +265,7 @@ def test_an_exception_in_a_forward_leaves_nothing_changed() -> None:
 def test_a_call_after_an_exception_is_right() -> None:
     net, x = mlp(), inputs()
     learner, weights = Learner(net), fresh(net)
-    with pytest.raises(RuntimeError, match="shape|size"):
+    with pytest.raises(RuntimeError, match=r"shape|size"):
         learner.functional(weights, True, inputs(5, 7))
 
     assert same(learner.functional(weights, True, x), expected(net, weights, x))
@@ -299,7 +299,9 @@ def test_a_forward_may_call_its_own_learner_with_other_weights() -> None:
         def forward(self, x: Tensor, depth: int) -> Tensor:
             here = self.layer(x)
             if depth:
-                below = learners[0].functional([2 * w for w in self.parameters()], True, x, depth - 1)
+                below = learners[0].functional(
+                    [2 * w for w in self.parameters()], True, x, depth - 1
+                )
                 return here + below + self.layer(x)
             return here
 
@@ -315,7 +317,9 @@ def test_a_result_can_be_differentiated_after_many_further_calls() -> None:
     net, x = normalised(), inputs()
     learner = Learner(net)
     leaves, weights = computed(net)
-    wanted = torch.autograd.grad(expected(net, weights, x).square().sum(), leaves, retain_graph=True)
+    wanted = torch.autograd.grad(
+        expected(net, weights, x).square().sum(), leaves, retain_graph=True
+    )
 
     out = learner.functional(weights, True, x)
     for _ in range(3):
@@ -378,7 +382,9 @@ def test_T82_an_unknown_name_or_wrong_shape_is_an_error_by_default(spoil: str) -
     named = dict(net.named_parameters())
     named["typo" if spoil == "name" else "0.bias"] = torch.randn(7)
 
-    with pytest.raises(ValueError, match=r"unknown: typo|0\.bias must have shape \(4,\), got \(7,\)"):
+    with pytest.raises(
+        ValueError, match=r"unknown: typo|0\.bias must have shape \(4,\), got \(7,\)"
+    ):
         Learner(net).functional(named, True, inputs())
 
 

@@ -39,7 +39,12 @@ def test_dependents_come_in_the_order_of_their_names() -> None:
 def test_the_prefix_is_put_before_each_name_with_a_dot() -> None:
     net = DependentModule(mlp()).clear_params()
 
-    assert names_of(net, prefix="net") == ["net.0.weight", "net.0.bias", "net.2.weight", "net.2.bias"]
+    assert names_of(net, prefix="net") == [
+        "net.0.weight",
+        "net.0.bias",
+        "net.2.weight",
+        "net.2.bias",
+    ]
 
 
 def test_without_recurse_only_the_modules_own_are_listed() -> None:

@@ -7,7 +7,18 @@ from copy import deepcopy
 
 import pytest
 import torch
-from small_nets import Scaled, Shared, Tied, expected, fresh, inputs, mlp, normalised, same, state_of
+from small_nets import (
+    Scaled,
+    Shared,
+    Tied,
+    expected,
+    fresh,
+    inputs,
+    mlp,
+    normalised,
+    same,
+    state_of,
+)
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves

@@ -162,9 +162,12 @@ def test_T14_adding_keys_to_the_super_dict_while_iterating_is_an_error_as_for_a_
     super_dict = letters()
     view = SubDict(super_dict, ["a", "b"])
 
-    with pytest.raises(RuntimeError, match="mutated during iteration|changed size"):
+    def add_keys() -> None:
         for key in view:
             super_dict[key + "!"] = 0
+
+    with pytest.raises(RuntimeError, match=r"mutated during iteration|changed size"):
+        add_keys()
 
 
 def test_repeated_keys_count_once() -> None:

@@ -31,7 +31,7 @@ def in_threads(work: Callable[[int], None], count: int = 2) -> None:
     def guarded(number: int) -> None:
         try:
             work(number)
-        except BaseException as problem:
+        except BaseException as problem:  # noqa: BLE001  # raised again
             problems.append(problem)
 
     threads = [threading.Thread(target=guarded, args=(number,)) for number in range(count)]
@@ -112,14 +112,16 @@ def test_threads_that_see_a_changed_module_all_make_a_right_plan(eager_switching
 
 
 def test_threads_that_first_meet_a_users_class_get_one_counterpart(eager_switching) -> None:
-    for _ in range(10):
-
+    def kinds_of_one_class() -> list[type]:
         class Net(Scaled):
             pass
 
         nets, kinds = [Net() for _ in range(4)], []
-
         in_threads(lambda number: kinds.append(type(DependentModule(nets[number]))), count=4)
+        return kinds
+
+    for _ in range(10):
+        kinds = kinds_of_one_class()
 
         assert len(kinds) == 4
         assert len(set(kinds)) == 1

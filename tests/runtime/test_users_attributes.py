@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from small_nets import expected, fresh, inputs, same, state_of
+from small_nets import by_name, expected, fresh, inputs, same, state_of
 from torch import Tensor, nn
 
 from metann import DependentModule, Learner
@@ -27,9 +27,7 @@ class Pair(NamedTuple):
 class Hiding(nn.Module):
     """Computes with whatever `keep` puts into the attribute `kept`: `(n, 3) -> (n, 3)`."""
 
-    def __init__(
-        self, keep: Callable[[Hiding], Any], use: Callable[[Any, Tensor], Tensor]
-    ) -> None:
+    def __init__(self, keep: Callable[[Hiding], Any], use: Callable[[Any, Tensor], Tensor]) -> None:
         super().__init__()
         self.layer = nn.Linear(3, 3)
         self.inner = nn.Sequential(nn.Linear(3, 3), nn.Tanh())
@@ -56,7 +54,7 @@ HIDING: dict[str, tuple[Callable[[Hiding], Any], Callable[[Any, Tensor], Tensor]
     "parameter in a list": (lambda net: [net.gain], lambda kept, x: kept[0] * x),
     "module in a tuple": (lambda net: (net.inner,), lambda kept, x: kept[0](x)),
     "module in a dict": (lambda net: {"a": net.inner}, lambda kept, x: kept["a"](x)),
-    "module as a key": (lambda net: {net.inner: 2.0}, lambda kept, x: [*kept][0](x) * 2),
+    "module as a key": (lambda net: {net.inner: 2.0}, lambda kept, x: next(iter(kept))(x) * 2),
     "parameter in a dict": (lambda net: {"a": net.gain}, lambda kept, x: kept["a"] * x),
     "module in a set": (lambda net: {net.inner}, lambda kept, x: next(iter(kept))(x)),
     "module in a frozenset": (
@@ -130,7 +128,7 @@ hiding = pytest.mark.parametrize(("keep", "use"), HIDING.values(), ids=HIDING)
 @hiding
 def test_the_weights_of_the_call_are_used(keep, use) -> None:
     net, x = Hiding(keep, use), inputs()
-    gain, weight, bias, inner_weight, inner_bias = weights = fresh(net)
+    weights = fresh(net)
     before = state_of(net)
 
     found = Learner(net).functional(weights, True, x)
@@ -254,7 +252,7 @@ def test_what_cannot_be_carried_over_is_reported_not_silently_wrong(keep, caplog
 
     reported = "kept" in caplog.text and "original" in caplog.text
     plain = Hiding(lambda net: [net.inner], use)
-    plain.load_state_dict(dict(net.state_dict(), **dict(zip(dict(net.named_parameters()), weights))))
+    plain.load_state_dict({**net.state_dict(), **by_name(net, weights)})
     assert reported or same(found, plain(x))
 
 
