@@ -6,7 +6,21 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from small_nets import Scaled, computed, expected, fresh, inputs, mlp, normalised, same
+from small_nets import (
+    Counting,
+    Scaled,
+    Shared,
+    Tied,
+    by_name,
+    computed,
+    expected,
+    fresh,
+    inputs,
+    mlp,
+    normalised,
+    same,
+    state_of,
+)
 from torch import Tensor, nn
 
 from metann import DependentModule, Learner
@@ -87,3 +101,111 @@ def test_a_dependent_module_can_be_compiled_in_place(fresh_compiler) -> None:
     net.compile(fullgraph=True, backend="eager")
 
     assert same(net(x), wanted)
+
+
+def compiled_call(net: nn.Module, training: bool = True, backend: str = "eager"):
+    """`learner.functional` of `net` as one graph."""
+    learner = Learner(net)
+
+    @torch.compile(fullgraph=True, backend=backend)
+    def call(weights: object, x: Tensor) -> Tensor:
+        return learner.functional(weights, training, x)
+
+    return call
+
+
+MODELS = [mlp, normalised, Tied, Shared, Scaled, Counting]
+
+
+@traced
+@pytest.mark.parametrize("make", MODELS)
+@pytest.mark.parametrize("training", [True, False])
+def test_a_compiled_call_computes_what_torch_does(make, training: bool, fresh_compiler) -> None:
+    net, x = make(), inputs()
+    call = compiled_call(net, training)
+
+    for _ in range(2):
+        weights = fresh(net)
+        assert same(call(weights, x), expected(net, weights, x, training=training))
+
+
+@traced
+@pytest.mark.parametrize("make", MODELS)
+def test_a_compiled_call_does_not_touch_the_module(make, fresh_compiler) -> None:
+    net, x = make(), inputs()
+    call, before = compiled_call(net, False), state_of(net)
+
+    call(fresh(net), x)
+    call(fresh(net), x)
+
+    assert state_of(net) == before
+
+
+@traced
+def test_a_compiled_call_takes_a_mapping_too(fresh_compiler) -> None:
+    net, x = mlp(), inputs()
+    weights = fresh(net)
+
+    assert same(compiled_call(net)(by_name(net, weights), x), expected(net, weights, x))
+
+
+@traced
+def test_gradients_of_a_compiled_call_reach_the_leaves(fresh_compiler) -> None:
+    net, x = normalised(), inputs()
+    leaves, weights = computed(net)
+
+    out = compiled_call(net, backend="aot_eager")(weights, x)
+    found = torch.autograd.grad(out.square().sum(), leaves, retain_graph=True)
+
+    wanted = torch.autograd.grad(expected(net, weights, x).square().sum(), leaves)
+    assert all(torch.allclose(f, w, atol=1e-12) for f, w in zip(found, wanted, strict=True))
+
+
+@traced
+def test_a_compiled_call_follows_a_changed_module(fresh_compiler) -> None:
+    net, x = mlp(), inputs()
+    call = compiled_call(net)
+    call(fresh(net), x)
+
+    net[1] = nn.ReLU()
+
+    weights = fresh(net)
+    assert same(call(weights, x), expected(net, weights, x))
+
+
+@traced
+@pytest.mark.parametrize("kind", ["list", "mapping"])
+def test_weights_that_do_not_fit_a_compiled_call_are_an_error_not_a_result(
+    kind: str, fresh_compiler
+) -> None:
+    net = mlp()
+    weights = fresh(net)[:3]
+    params = weights if kind == "list" else by_name_so_far(net, weights)
+
+    with pytest.raises(Exception, match=r"2\.bias|expected 4 tensors|do not fit"):
+        compiled_call(net)(params, inputs())
+
+
+def by_name_so_far(net: nn.Module, weights: list[Tensor]) -> dict[str, Tensor]:
+    """The first of the names, with these weights."""
+    return dict(zip(dict(net.named_parameters()), weights, strict=False))
+
+
+@traced
+def test_a_compiled_call_leaves_a_list_in_an_attribute_alone(fresh_compiler) -> None:
+    class Remembering(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(3, 2)
+            self.outputs: list[Tensor] = []
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.outputs.append(self.layer(x))
+            return self.outputs[-1]
+
+    net, x = Remembering(), inputs()
+    weights = fresh(net)
+    wanted = expected(net, weights, x)
+
+    assert same(compiled_call(net)(weights, x), wanted)
+    assert net.outputs == []

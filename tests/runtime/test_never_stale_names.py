@@ -232,6 +232,59 @@ def test_update_shapes_of_the_module_itself_is_followed() -> None:
     assert learner.functional([torch.randn(4, 3), torch.randn(4)], True, x).shape == (5, 4)
 
 
+def without_bias(net: nn.Sequential) -> None:
+    net[0]._parameters = {"weight": net[0].weight, "bias": None}
+
+
+def of_another_layer(net: nn.Sequential) -> None:
+    net[0].__dict__ = nn.Linear(3, 4, bias=False).__dict__
+
+
+def updated_state(net: nn.Sequential) -> None:
+    net[0].__setstate__(nn.Linear(3, 4, bias=False).__dict__)
+
+
+def replaced_buffers(net: nn.Sequential) -> None:
+    net[1]._buffers = {"running_mean": None, "running_var": None, "num_batches_tracked": None}
+
+
+def replaced_children(net: nn.Sequential) -> None:
+    net._modules = {"only": nn.Linear(3, 2)}
+
+
+def filled_container(net: nn.Sequential) -> None:
+    net[3]._modules = {"0": nn.Linear(2, 2)}
+
+
+EXCHANGED = {
+    function.__name__: function
+    for function in (
+        without_bias,
+        of_another_layer,
+        updated_state,
+        replaced_buffers,
+        replaced_children,
+        filled_container,
+    )
+}
+
+
+@pytest.mark.parametrize("exchange", EXCHANGED.values(), ids=EXCHANGED)
+def test_a_table_of_torch_that_is_exchanged_for_another_is_followed(exchange) -> None:
+    net, x = (
+        nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2), nn.Sequential()),
+        inputs(),
+    )
+    learner = Learner(net)
+    learner.functional(fresh(net), True, x)
+
+    exchange(net)
+
+    weights = fresh(net)
+    assert same(learner.functional(weights, True, x), expected(net, weights, x))
+    assert list(learner.bind(weights).state_dict()) == list(net.state_dict())
+
+
 def test_the_number_of_weights_expected_follows() -> None:
     net, learner = prepared()
     before = fresh(net)
