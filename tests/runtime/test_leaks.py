@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +13,15 @@ from small_nets import computed, expected, fresh, inputs, mlp, same, state_of
 from torch import Tensor, nn
 
 from metann import DependentModule, Learner
+
+
+@pytest.fixture
+def no_gc() -> Iterator[None]:
+    """What dies in the test dies by reference counts alone."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 class Doing(nn.Module):
@@ -130,6 +141,28 @@ def test_T07_a_learner_of_a_dependent_module_keeps_no_tensor_that_was_substitute
     del weights
 
     assert [r() for r in references] == [None] * 4
+
+
+def test_T22_fifty_second_order_steps_leave_no_tensor_behind(no_gc) -> None:
+    def tensors() -> int:
+        return sum(issubclass(type(value), Tensor) for value in gc.get_objects())
+
+    net, x = mlp(), inputs()
+    learner = Learner(net)
+
+    def step() -> None:
+        start = fresh(net)
+        inner = learner.functional(start, True, x).square().sum()
+        slopes = torch.autograd.grad(inner, start, create_graph=True)
+        fast = [w - 0.1 * g for w, g in zip(start, slopes, strict=True)]
+        torch.autograd.grad(learner.functional(fast, True, x).square().sum(), start)
+
+    step()
+    before = tensors()
+    for _ in range(50):
+        step()
+
+    assert tensors() == before
 
 
 def test_a_weight_in_a_list_of_a_dependent_module_is_followed_after_substitution() -> None:

@@ -285,6 +285,16 @@ def test_a_table_of_torch_that_is_exchanged_for_another_is_followed(exchange) ->
     assert list(learner.bind(weights).state_dict()) == list(net.state_dict())
 
 
+def test_a_layer_that_got_the_state_of_another_of_the_same_shapes_is_followed() -> None:
+    net, x = nn.Sequential(nn.Linear(3, 3), nn.Conv1d(3, 3, 3, padding=1)), inputs(2, 3, 3)
+    learner = Learner(net)
+
+    net[1].__dict__ = nn.Conv1d(3, 3, 3, padding=1, padding_mode="circular").__dict__
+
+    weights = fresh(net)
+    assert same(learner.functional(weights, True, x), expected(net, weights, x))
+
+
 def test_the_number_of_weights_expected_follows() -> None:
     net, learner = prepared()
     before = fresh(net)
