@@ -21,6 +21,7 @@ from small_nets import (
     same,
 )
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from metann import DependentModule, Learner
 
@@ -121,14 +122,28 @@ def test_T10_an_attribute_that_holds_a_dependent_means_the_copys_own() -> None:
     assert copied.kept[0] is copied.weight
 
 
-def test_T10_a_tensor_in_an_attribute_that_was_computed_can_be_copied() -> None:
+@pytest.mark.parametrize(
+    "keep",
+    [
+        lambda tensor: tensor,
+        lambda tensor: [tensor],
+        lambda tensor: (1, tensor),
+        lambda tensor: {"a": tensor},
+        lambda tensor: [[{"a": (tensor,)}]],
+    ],
+    ids=["tensor", "list", "tuple", "dict", "nested"],
+)
+def test_T10_a_tensor_in_an_attribute_that_was_computed_can_be_copied(keep) -> None:
     net = DependentModule(nn.Linear(3, 2))
-    net.kept = [net.weight * 2]
-    net.result = net.weight * 3
+    net.kept = keep(net.weight * 2)
 
     copied = deepcopy(net)
 
-    assert torch.equal(copied.result, net.result)
+    (wanted,), (found,) = (
+        [leaf for leaf in tree_leaves(kept) if isinstance(leaf, torch.Tensor)]
+        for kept in (net.kept, copied.kept)
+    )
+    assert torch.equal(found, wanted)
 
 
 def test_ties_hold_in_a_deep_copy() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -247,6 +247,54 @@ def test_moving_keeps_ties_of_dependents() -> None:
     net.to(torch.float32)
 
     assert net.encoder.weight is net.decoder.weight
+
+
+@pytest.fixture
+def by_swapping() -> Iterator[None]:
+    """torch's other way to move modules: it exchanges the contents of tensors."""
+    before = torch.__future__.get_swap_module_params_on_conversion()
+    torch.__future__.set_swap_module_params_on_conversion(True)
+    yield
+    torch.__future__.set_swap_module_params_on_conversion(before)
+
+
+def test_moving_a_converted_tied_model_moves_its_weights_and_gradients_once() -> None:
+    net = DependentModule(Tied())
+    net(inputs()).sum().backward()
+
+    net.to(torch.float32)
+
+    assert net.encoder.weight is net.decoder.weight
+    assert {p.dtype for p in net.parameters()} == {torch.float32}
+    assert {p.grad.dtype for p in net.parameters()} == {torch.float32}
+
+
+def test_moving_by_swapping_moves_a_converted_tied_model(by_swapping) -> None:
+    net = DependentModule(Tied())
+    wanted = net.encoder.weight.detach().clone()
+
+    net.to(torch.float32)
+
+    assert net.encoder.weight is net.decoder.weight
+    assert net.encoder.weight.dtype is torch.float32
+    assert torch.allclose(net.encoder.weight.double(), wanted, atol=1e-6)
+
+
+def test_moving_by_swapping_moves_a_cleared_tied_model(by_swapping) -> None:
+    net = DependentModule(Tied()).clear_params(init=True)
+
+    net.to(torch.float32)
+
+    assert net.encoder.weight is net.decoder.weight
+    assert net.encoder.weight.dtype is torch.float32
+
+
+def test_a_module_half_of_which_is_plain_can_be_moved() -> None:
+    net = DependentModule.to_dependentmodule(mlp(), recurse=False)
+
+    net.to(torch.float32)
+
+    assert {p.dtype for p in net.parameters()} == {torch.float32}
 
 
 def parametrized(net: nn.Module) -> nn.Module:
