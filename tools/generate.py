@@ -13,7 +13,7 @@ from pathlib import Path
 # This checkout's generator, from whatever folder it is run and whatever metann is installed.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from metann.codegen.tool import app  # noqa: E402
+from metann.codegen.tool import app
 
 if __name__ == "__main__":
     app()
