@@ -11,7 +11,7 @@ from metann.errors import ConversionError
 from metann.hooks import OWNS_HOOKS
 from metann.module import DependentModule
 from metann.registry import counterpart_of
-from metann.tree import describe, require_materialised, walk
+from metann.tree import describe, require_materialised, require_module, walk
 
 if TYPE_CHECKING:
     from metann.generated.overloads import ToDependent
@@ -24,10 +24,7 @@ def convert(module: nn.Module, recurse: bool = True) -> DependentModule:
         ConversionError: something cannot be converted; nothing was changed.
         UninitializedModuleError: a lazy module has not seen data; nothing was changed.
     """
-    if not isinstance(cast(object, module), nn.Module):
-        raise ConversionError(
-            f"cannot convert {module!r}: expected a torch.nn.Module, got {type(module).__name__}"
-        )
+    require_module(module)
     modules = walk(module) if recurse else [("", module)]
     plain = [(path, m) for path, m in modules if not isinstance(m, DependentModule)]
     _assign([(path, m, counterpart_for(path, m)) for path, m in plain])
@@ -69,6 +66,8 @@ def why_not_convertible(module: nn.Module) -> str | None:
     kind = type(module)
     if isinstance(module, torch.jit.ScriptModule):
         return "TorchScript has compiled its code and weights. Convert the module it was made from."
+    if "_modules" not in module.__dict__:
+        return "its Module.__init__() was not called. Call super().__init__() first in __init__."
     if kind.__name__ == "OptimizedModule" and kind.__module__.startswith("torch._dynamo"):
         return (
             "torch.compile has wrapped it. Convert the module inside (`._orig_mod`), "

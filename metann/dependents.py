@@ -114,10 +114,16 @@ def _clear_one(
             made[parameter] = Slot.like(parameter), (_detached(parameter) if init else None)
     # First, so that state_dict() keeps the order it had.
     values = {name: made[parameter][1] for name, parameter in used.items()}
-    module.__dict__["_buffers"] = {**values, **module.__dict__["_buffers"]}
-    module.__dict__["_parameters"] = {n: p for n, p in parameters.items() if p is None}
+    _refill(module.__dict__["_buffers"], {**values, **module.__dict__["_buffers"]})
+    _refill(parameters, {name: None for name in parameters if name not in used})
     fresh = {name: made[parameter][0] for name, parameter in used.items()}
     set_slots(module, {**fresh, **slots_of(module)})
+
+
+def _refill(table: dict[str, Any], entries: dict[str, Any]) -> None:
+    """Change a table in place: others look at it to see whether the tree has changed."""
+    table.clear()
+    table.update(entries)
 
 
 def _detached(parameter: Parameter) -> Tensor:
@@ -131,9 +137,7 @@ def substitute(module: nn.Module, params: Mapping[str, Tensor], strict: bool) ->
     if strict:
         places.write(places.layout.match(params))
         return
-    chosen = places.layout.chosen(params)
-    places.layout.check_some(chosen)
-    places.write_some(chosen)
+    places.write_some(places.layout.choose(params, places.read()))
 
 
 def substitute_in_order(module: nn.Module, params: Iterable[Tensor]) -> None:
@@ -152,17 +156,3 @@ def update_shapes(module: nn.Module) -> None:
                 made[slot] = Slot.like(buffers[name])
         if slots:
             set_slots(owner, {name: made.get(slot, slot) for name, slot in slots.items()})
-
-
-def make_room(module: nn.Module, state_dict: Mapping[str, Any], prefix: str) -> None:
-    """Give this module leaves of its own wherever `state_dict` holds one of its dependents."""
-    buffers = module.__dict__["_buffers"]
-    for name, slot in slots_of(module).items():
-        loaded = state_dict.get(prefix + name)
-        if isinstance(loaded, Tensor) and slot.shape in (None, loaded.shape):
-            kind = buffers[name] if buffers[name] is not None else loaded
-            buffers[name] = (
-                loaded.detach()
-                .to(kind, copy=True)
-                .requires_grad_(loaded.is_floating_point() or loaded.is_complex())
-            )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from metann.errors import SubstitutionError
 from metann.module import DependentModule
-from metann.rebuild import Plan, build, make_plan
+from metann.planning import Plan, make_plan
+from metann.rebuild import build
 from metann.slots import set_slots, slots_of
 from metann.tree import walk
 
@@ -57,8 +59,10 @@ class Learner(Generic[ModuleT]):
         Raises:
             SubstitutionError: `params` do not fit; the message lists every misfit.
         """
-        plan, weights = self._fit(params)
-        return build(plan, weights, training, lasting=False)(*args, **kwargs)
+        if torch.compiler.is_compiling():
+            # The tracer cannot follow the rebuild; what `bind` returns it can compile.
+            return torch.compiler.disable(self._call)(params, training, args, kwargs)
+        return self._call(params, training, args, kwargs)
 
     def bind(self, params: Params, training: bool | None = None) -> DependentModule:
         """Return an instance of the module with these weights, to keep.
@@ -76,6 +80,12 @@ class Learner(Generic[ModuleT]):
         plan, weights = self._fit(params)
         return build(plan, weights, training, lasting=True)
 
+    def _call(
+        self, params: Params, training: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        plan, weights = self._fit(params)
+        return build(plan, weights, training, lasting=False)(*args, **kwargs)
+
     def _fit(self, params: Params) -> tuple[Plan, Sequence[Tensor]]:
         """A plan for the module as it is now, and `params` in the order of its layout."""
         given: Any = params
@@ -86,7 +96,7 @@ class Learner(Generic[ModuleT]):
             try:
                 return plan, plan.layout.match(given)
             except SubstitutionError:
-                if plan.holds_exactly():
+                if plan.weights_hold():
                     raise
         # Replaced whole, so that threads see the one or the other.
         plan = self._plan = make_plan(self.module)

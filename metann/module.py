@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import Parameter
 
 from metann import dependents as _dependents
 from metann.copying import deep_copy, reduce_by_origin
 from metann.hooks import OwnHooks
+from metann.loading import load_into, one_load
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -82,7 +85,7 @@ class DependentModule(OwnHooks):
 
         Args:
             module: any module.
-            clear_filter: called with each module of the copy; False leaves its parameters.
+            clear_filter: called with each module of the original; False leaves its parameters.
 
         Raises:
             ConversionError: something in the tree cannot be converted.
@@ -202,10 +205,15 @@ class DependentModule(OwnHooks):
         return cast("Iterator[tuple[str, Tensor]]", members)
 
     def __getattr__(self, name: str) -> Any:
-        # Weights are read in every call, so they are looked for first.
-        buffers = self.__dict__.get("_buffers")
-        if buffers is not None and name in buffers:
-            return buffers[name]
+        # Weights and submodules are read in every call, so they are looked for first.
+        state = self.__dict__
+        if "_modules" in state:  # Not before Module.__init__() was called.
+            buffers = state["_buffers"]
+            if name in buffers:
+                return buffers[name]
+            submodules = state["_modules"]
+            if name in submodules:
+                return submodules[name]
         return super().__getattr__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -229,13 +237,39 @@ class DependentModule(OwnHooks):
             module = convert(module)
         super().add_module(name, module)
 
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Reset the gradients of parameters, and of dependents that gather one.
+
+        Only leaves do; torch warns of looking at `grad` of anything else.
+        """
+        for tensor in self.parameters():
+            if (tensor.is_leaf or tensor.retains_grad) and tensor.grad is not None:
+                tensor.grad = None if set_to_none else torch.zeros_like(tensor.grad)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        # Two places of one tensor get one result: tied dependents stay tied.
+        made: dict[int, tuple[Tensor, Tensor]] = {}
+
+        def once(tensor: Tensor) -> Tensor:
+            if id(tensor) not in made:
+                made[id(tensor)] = tensor, fn(tensor)
+            return made[id(tensor)][1]
+
+        parent: Any = super()
+        parent._apply(once, recurse)
+        return self
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """As `nn.Module.load_state_dict`; loaded dependents become leaves that require grad."""
+        with one_load():
+            return super().load_state_dict(*args, **kwargs)
+
     def _load_from_state_dict(
         self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any
     ) -> None:
-        # A dependent may be the caller's own tensor, so it is replaced, never written into.
-        _dependents.make_room(self, state_dict, prefix)
         parent: Any = super()
-        parent._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        load = partial(parent._load_from_state_dict, state_dict, prefix, *args, **kwargs)
+        load_into(self, state_dict, prefix, load)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return deep_copy(self, memo)

@@ -50,9 +50,8 @@ def how_to_generate(kind: type[nn.Module]) -> str:
 def _is_made_at_run_time(kind: type) -> bool:
     """Whether no source file defines it, as the `ParametrizedLinear` of torch."""
     home = sys.modules.get(kind.__module__)
-    return "<locals>" not in kind.__qualname__ and not hasattr(
-        home, kind.__qualname__.split(".")[0]
-    )
+    name = kind.__qualname__.split(".")[0]
+    return home is not None and "<locals>" not in kind.__qualname__ and not hasattr(home, name)
 
 
 def write_counterpart(kind: type[nn.Module]) -> type[DependentModule]:
@@ -112,7 +111,7 @@ def _define(kind: type[nn.Module], bases: tuple[type, ...]) -> type[DependentMod
     text = render_on_demand(plan, how_to_generate(kind))
     home = _make_home(kind, text)
     namespace: dict[str, Any] = {spelled[base]: base for base in bases}
-    namespace["__name__"] = home.__name__
+    namespace |= {"__name__": home.__name__, "__loader__": home.__loader__}
     exec(compile(text, str(home.__file__), "exec"), namespace)
     counterpart: type[DependentModule] = namespace.pop(name)
     type.__setattr__(counterpart, ORIGIN, kind)
@@ -136,7 +135,8 @@ def _make_home(kind: type, text: str) -> ModuleType:
     wanted = f"{_HOME}.{kind.__module__}.{kind.__qualname__}".replace("<locals>", "local")
     tries = (wanted if n == 0 else f"{wanted}_{n}" for n in count())
     home = ModuleType(next(name for name in tries if name not in sys.modules))
-    home.__file__ = f"<{home.__name__}>"
+    # No angle brackets: `linecache` would not ask the loader for the text again.
+    home.__file__ = f"{home.__name__}.py"
     home.__spec__ = ModuleSpec(home.__name__, loader=_Text(text), origin=home.__file__)
     home.__loader__ = home.__spec__.loader
     sys.modules[home.__name__] = home

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from metann.slots import Layout, Slot, slots_of
+from metann.layout import Layout
+from metann.slots import Slot, slots_of
 from metann.snapshot import Snapshot
 from metann.tree import join, walk
 
@@ -41,6 +42,11 @@ class Places:
         for table, name, tensor in zip(self.tables, self.names, located, strict=True):
             table[name] = tensor
 
+    def read(self) -> list[Tensor | None]:
+        """What the dependents are now."""
+        found = dict(zip(self.order, zip(self.tables, self.names, strict=True), strict=True))
+        return [found[index][0][found[index][1]] for index in range(len(found))]
+
     def write_some(self, tensors: Mapping[int, Tensor]) -> None:
         """Put some dependents into all their places."""
         for table, name, index in zip(self.tables, self.names, self.order, strict=True):
@@ -58,7 +64,7 @@ class Places:
 def places_of(module: nn.Module) -> Places:
     """The places of the dependents of a tree, looked up anew if the tree has changed."""
     places = cast("Places | None", module.__dict__.get(REMEMBERED))
-    if places is None or not places.snapshot.holds_exactly(module):
+    if places is None or not places.snapshot.holds(module):
         module.__dict__[REMEMBERED] = None  # The snapshot counts the entries of `__dict__`.
         places = module.__dict__[REMEMBERED] = find_places(module)
     return places

@@ -6,27 +6,33 @@ reference to its parent. In a rebuilt model these must mean the rebuilt parts.
 
 from __future__ import annotations
 
+import copy
 import functools
 import logging
 import weakref
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Mapping
-from types import FunctionType, MethodType
+from contextlib import suppress
+from itertools import chain
+from operator import is_
+from types import FunctionType, MethodType, SimpleNamespace
 from typing import Any, cast
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.module import _WrappedHook  # pyright: ignore[reportPrivateUsage]
 
 from metann.hooks import HOOK_TABLES
+from metann.slots import SLOTS
 
 logger = logging.getLogger(__name__)
 
-_CONTAINERS = (list, tuple, dict, set, deque, OrderedDict, defaultdict)
-_POINTERS = (MethodType, functools.partial, weakref.ref, nn.Parameter)
-CARRIED = frozenset((*_CONTAINERS, *_POINTERS))
-_TABLES = frozenset(
-    (*HOOK_TABLES, "_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
-)
-_NUMBERS = (int, float, str, bool, type(None))
+_PROXIES = (weakref.ProxyType, weakref.CallableProxyType)
+_CONTAINERS = (list, tuple, dict, set, frozenset, deque, SimpleNamespace)
+_POINTERS = (MethodType, functools.partial, weakref.ref, FunctionType, Tensor, nn.Module)
+_CARRIED = (*_CONTAINERS, *_POINTERS, *_PROXIES)
+_PLAIN = frozenset((int, float, str, bool, type(None)))
+_TABLE_NAMES = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", SLOTS)
+TORCH_TABLES = frozenset((*HOOK_TABLES, *_TABLE_NAMES))
 
 
 def carried_names(state: Mapping[str, Any]) -> list[str]:
@@ -34,54 +40,154 @@ def carried_names(state: Mapping[str, Any]) -> list[str]:
     return [
         name
         for name, value in state.items()
-        if (type(value) in CARRIED or isinstance(value, nn.Module)) and name not in _TABLES
+        if type(value) not in _PLAIN and name not in TORCH_TABLES and isinstance(value, _CARRIED)
     ]
 
 
-def is_constant(value: object) -> bool:
-    """Whether it is a tuple or list of plain values, as torch's layers keep for their options."""
-    return type(value) in (tuple, list) and all(
-        isinstance(item, _NUMBERS) for item in cast("list[object]", value)
-    )
+def is_constant(name: str, value: object) -> bool:
+    """Whether an attribute of one of torch's layers never refers to anything, nor changes.
+
+    These are options, and the lists of names and numbers that torch keeps under private names.
+    """
+    if type(value) is tuple or (type(value) is list and name.startswith("_")):
+        return all(is_constant(name, item) for item in cast("list[object]", value))
+    return type(value) in _PLAIN
 
 
 class Carrier:
     """Rebuilds values that refer to one tree so that they refer to another.
 
-    Modules and weights of the first tree become those of the second; lists, dicts, sets and tuples
-    are copied, so that a call that appends to them leaves the original alone; everything else is
-    shared. An object met twice stays one object.
+    Modules and weights of the first tree become those of the second. Containers are copied, so
+    that a call that appends to a list leaves the original alone; everything else is shared. An
+    object met twice stays one object.
+
+    Args:
+        targets: what each module and weight of the first tree becomes, by identity.
     """
 
     def __init__(self, targets: Mapping[int, Any]) -> None:
         self._targets = targets
         self._made: dict[int, Any] = {}
+        self._name = ""
+
+    def attribute(self, name: str, value: Any) -> Any:
+        """The value of an attribute or a hook table, to be used in the second tree."""
+        self._name = name
+        return self(value)
 
     def __call__(self, value: Any) -> Any:
-        """The value to be used in the second tree."""
+        """Any value, to be used in the second tree."""
         if id(value) in self._targets:
             return self._targets[id(value)]
-        build = _BUILDERS.get(value.__class__)
-        if build is None:
-            return value
-        if id(value) not in self._made:
-            self._made[id(value)] = build(self, value)
-        return self._made[id(value)]
+        if id(value) in self._made:
+            return self._made[id(value)]
+        for kind, build in _BUILDERS:
+            if isinstance(value, kind):
+                made = build(self, value)
+                self._made[id(value)] = made
+                return made
+        return value
+
+    def started(self, value: object, made: Any) -> Any:
+        """Take note of a copy before it is filled: a container may hold itself."""
+        self._made[id(value)] = made
+        return made
+
+    def check_closure(self, function: FunctionType) -> FunctionType:
+        """Say so, once, if a function goes on meaning the original after a rebuild."""
+        held = map(id, _closed_over(function))
+        if function not in _reported and not self._targets.keys().isdisjoint(held):
+            _reported.add(function)
+            self.report("a function with a closure or a default; make it a method instead")
+        return function
+
+    def report(self, what: str) -> None:
+        """Warn of something in the attribute at hand that goes on meaning the original."""
+        logger.warning(
+            "%s refers to the original model, and still uses the original weights in a functional "
+            "call: it holds %s.",
+            self._name,
+            what,
+        )
 
 
-def _mapping(carry: Carrier, value: dict[Any, Any]) -> dict[Any, Any]:
-    made = value.copy()  # Keeps the class, and the factory of a defaultdict.
-    for key, item in value.items():
-        made[key] = carry(item)
+_reported: weakref.WeakSet[FunctionType] = weakref.WeakSet()
+
+
+def _closed_over(function: FunctionType) -> list[Any]:
+    """What a function holds in its closure and its defaults."""
+    found = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # It may be empty as yet.
+            found.append(cell.cell_contents)
+    return found
+
+
+def _list(carry: Carrier, value: Any) -> Any:
+    if type(value) not in (list, deque):
+        return _relative(carry, value, [*map(carry, value)])
+    made = carry.started(value, copy.copy(value))  # Keeps `maxlen` of a deque.
+    for index, item in enumerate(value):
+        made[index] = carry(item)
     return made
 
 
-def _deque(carry: Carrier, value: deque[Any]) -> deque[Any]:
-    return deque(map(carry, value), value.maxlen)
+def _tuple(carry: Carrier, value: Any) -> Any:
+    items = [*map(carry, value)]
+    return tuple(items) if type(value) is tuple else _relative(carry, value, items)
+
+
+def _set(carry: Carrier, value: Any) -> Any:
+    items = [*map(carry, value)]
+    return type(value)(items) if type(value) in (set, frozenset) else _relative(carry, value, items)
+
+
+def _mapping(carry: Carrier, value: Any) -> Any:
+    if type(value) not in (dict, OrderedDict, defaultdict):
+        pairs = [(key, item) for key, item in value.items()]
+        return _relative(carry, value, [carry(part) for pair in pairs for part in pair])
+    made = carry.started(value, copy.copy(value))  # Keeps a default factory.
+    made.clear()
+    for key, item in value.items():
+        made[carry(key)] = carry(item)
+    return made
+
+
+def _relative(carry: Carrier, value: Any, items: list[Any]) -> Any:
+    """A container of a class of the user's: shared, unless it refers to the tree.
+
+    Args:
+        carry: knows the tree.
+        value: the container.
+        items: what its items (the keys and values of a mapping) become.
+    """
+    is_mapping = isinstance(value, dict)
+    before = [*chain.from_iterable(value.items())] if is_mapping else [*value]
+    if all(map(is_, before, items)):
+        return value
+    try:
+        if isinstance(value, tuple):
+            kind: Any = type(value)
+            return kind._make(items) if hasattr(kind, "_make") else kind(items)
+        made = copy.copy(value)
+        made.clear()
+        (made.extend if isinstance(value, (list, deque)) else made.update)(
+            zip(items[::2], items[1::2], strict=True) if is_mapping else items
+        )
+    except Exception:  # noqa: BLE001  # The class is not ours: anything may be raised.
+        carry.report(f"a {type(value).__name__} that cannot be copied")
+        return value
+    return made
+
+
+def _namespace(carry: Carrier, value: SimpleNamespace) -> SimpleNamespace:
+    made: SimpleNamespace = carry.started(value, SimpleNamespace())
+    vars(made).update((name, carry(item)) for name, item in vars(value).items())
+    return made
 
 
 def _method(carry: Carrier, value: MethodType) -> MethodType:
-    return MethodType(value.__func__, carry(value.__self__))
+    return MethodType(carry(value.__func__), carry(value.__self__))
 
 
 def _partial(carry: Carrier, value: functools.partial[Any]) -> functools.partial[Any]:
@@ -89,48 +195,48 @@ def _partial(carry: Carrier, value: functools.partial[Any]) -> functools.partial
     return functools.partial(carry(value.func), *map(carry, value.args), **keywords)
 
 
+def _weak_method(carry: Carrier, value: weakref.WeakMethod[Any]) -> Any:
+    method = value()
+    return value if method is None else weakref.WeakMethod(_method(carry, method))
+
+
 def _weak(carry: Carrier, value: weakref.ref[Any]) -> weakref.ref[Any]:
     referent = value()
-    target = carry(referent)
+    target = carry(referent) if referent is not None else None
     return value if target is referent or target is None else weakref.ref(target)
 
 
-_BUILDERS: Mapping[type, Callable[[Carrier, Any], Any]] = {
-    list: lambda carry, value: [*map(carry, value)],
-    tuple: lambda carry, value: tuple(map(carry, value)),
-    set: lambda carry, value: {*map(carry, value)},
-    dict: _mapping,
-    OrderedDict: _mapping,
-    defaultdict: _mapping,
-    deque: _deque,
-    MethodType: _method,
-    functools.partial: _partial,
-    weakref.ref: _weak,
-}
+def _proxy(carry: Carrier, value: Any) -> Any:
+    try:
+        referent = value.__repr__.__self__  # The proxy itself never shows what it stands for.
+    except ReferenceError:
+        return value
+    target = carry(referent)
+    return value if target is referent else weakref.proxy(target)
 
 
-def warn_of_closures(path: str, state: Mapping[str, Any], tree: Mapping[int, Any]) -> None:
-    """Say which functions kept by a module go on meaning the original after a rebuild."""
-    for name, value in state.items():
-        if isinstance(value, FunctionType) and _closes_over(value, tree):
-            logger.warning(
-                "%s.%s is a function that refers to the original model by a closure; in a "
-                "functional call it still uses the original weights. Make it a method instead.",
-                path or "the model",
-                name,
-            )
+def _wrapped_hook(carry: Carrier, value: Any) -> Any:
+    """A hook that torch gives its module to; it knows the module by a weak reference."""
+    made = copy.copy(value)
+    made.hook = carry(value.hook)
+    if value.with_module:
+        made.module = _weak(carry, value.module)
+    return made
 
 
-def _closes_over(function: FunctionType, tree: Mapping[int, Any]) -> bool:
-    cells = function.__closure__ or ()
-    found = [cell.cell_contents for cell in cells if cell != _EMPTY]
-    return any(id(item) in tree for item in (*found, *(function.__defaults__ or ())))
-
-
-def _empty_cell() -> Any:
-    from types import CellType
-
-    return CellType()
-
-
-_EMPTY = _empty_cell()
+Builder = Callable[[Carrier, Any], Any]
+# The first kind that fits is taken.
+_BUILDERS: tuple[tuple[type | tuple[type, ...], Builder], ...] = (
+    (_PROXIES, _proxy),  # isinstance() takes a proxy for what it stands for.
+    ((list, deque), _list),
+    (tuple, _tuple),
+    (dict, _mapping),
+    ((set, frozenset), _set),
+    (FunctionType, Carrier.check_closure),
+    (MethodType, _method),
+    (functools.partial, _partial),
+    (weakref.WeakMethod, _weak_method),
+    (weakref.ref, _weak),
+    (SimpleNamespace, _namespace),
+    (_WrappedHook, _wrapped_hook),
+)

@@ -47,6 +47,12 @@ def register(nn_type: type[nn.Module], counterpart: type[DependentModule]) -> No
     Raises:
         ConversionError: the counterpart is not such a subclass.
     """
+    for kind in (nn_type, counterpart):
+        if not isinstance(cast(object, kind), type):
+            raise ConversionError(
+                f"cannot register {counterpart!r} as the counterpart of {nn_type!r}: "
+                f"{kind!r} is no class. Give two classes, not modules."
+            )
     for base in (nn_type, DependentModule):
         if not issubclass(counterpart, base):
             raise ConversionError(

@@ -17,7 +17,6 @@ from torch import nn
 from metann.slots import SLOTS, slots_of
 
 State = dict[str, Any]
-_submodules = itemgetter("_modules")
 _dependents = itemgetter(SLOTS)
 _tables = itemgetter("_modules", "_parameters", "_buffers")
 _entries = cast("Callable[[State], Iterable[object]]", vars(dict)["values"])
@@ -27,84 +26,53 @@ _entries = cast("Callable[[State], Iterable[object]]", vars(dict)["values"])
 class Snapshot:
     """The structure of a tree: its modules, and the weights and buffers they have.
 
-    It keeps nothing of the root but its tables, so that the root may keep it without a cycle.
+    It keeps nothing of the root but what is in its tables, so that the root may keep it without a
+    cycle.
 
     Attributes:
         states: the `__dict__` of every module but the root.
-        tables: `_modules`, `_parameters` and `_buffers` of every module.
+        sizes: how many attributes each module has, the root first.
         names: of all submodules, parameters and buffers.
-        root_size: how many attributes the root has.
-        sized: where something may be added unseen: `states`, and the `_buffers`,
-        sizes: and how many entries each has.
-        listed: the tables whose entries are compared one by one: `_modules` and `_parameters`,
-        members: and all these entries.
-        parents: those of `states` that have submodules; torch may give them a new `_modules`,
-        children: the `_modules` they have.
+        members: all submodules, then all parameters; a call may replace buffers.
         owners: those of `states` that have dependents,
-        slots: and these.
+        slots: and these, those of the root first.
     """
 
     states: Sequence[State]
-    tables: Sequence[State]
-    names: Sequence[str]
-    root_size: int
-    sized: Sequence[State]
     sizes: Sequence[int]
-    listed: Sequence[State]
+    names: Sequence[str]
     members: Sequence[object]
-    parents: Sequence[State]
-    children: Sequence[State]
     owners: Sequence[State]
     slots: Sequence[object]
 
     @classmethod
     def take(cls, modules: Sequence[nn.Module]) -> Snapshot:
         """Look at a tree, given as its modules in the order of `tree.walk`, the root first."""
-        root, states = modules[0].__dict__, [module.__dict__ for module in modules[1:]]
-        tables = [*chain.from_iterable(map(_tables, [root, *states]))]
-        sized = [*states, *tables[2::3]]
-        listed = [*tables[0::3], *tables[1::3]]
-        parents = [state for state in states if state["_modules"]]
+        states = [module.__dict__ for module in modules]
+        tables = [*chain.from_iterable(map(_tables, states))]
         owners = [module.__dict__ for module in modules[1:] if slots_of(module)]
         return cls(
-            states=states,
-            tables=tables,
+            states=states[1:],
+            sizes=[*map(len, states)],
             names=[*chain.from_iterable(tables)],
-            root_size=len(root),
-            sized=sized,
-            sizes=[*map(len, sized)],
-            listed=listed,
-            members=[*chain.from_iterable(map(_entries, listed))],
-            parents=parents,
-            children=[*map(_submodules, parents)],
+            members=[*_members(tables)],
             owners=owners,
             slots=[slots_of(modules[0]), *map(_dependents, owners)],
         )
 
     def holds(self, root: nn.Module) -> bool:
-        """Whether the tree below `root` still has this structure.
-
-        It passes over what cannot lead to wrong weights: a new name for the same submodule, or a
-        table exchanged for one with the same entries. `holds_exactly` does not.
-        """
-        state = root.__dict__
-        members: list[object] = [*chain.from_iterable(map(_entries, self.listed))]
+        """Whether the tree below `root` still has this structure."""
+        states = [root.__dict__, *self.states]
+        tables = [*chain.from_iterable(map(_tables, states))]
         return (
-            len(state) == self.root_size
-            and state["_modules"] is self.tables[0]
-            and len(members) == len(self.members)
-            and all(map(is_, members, self.members))
-            and [*map(len, self.sized)] == self.sizes
-            and all(map(is_, map(_submodules, self.parents), self.children))
+            [*map(len, states)] == self.sizes
+            and [*chain.from_iterable(tables)] == self.names
+            and all(map(is_, _members(tables), self.members))
             and slots_of(root) is self.slots[0]
             and (not self.owners or all(map(is_, map(_dependents, self.owners), self.slots[1:])))
         )
 
-    def holds_exactly(self, root: nn.Module) -> bool:
-        """Whether the tree below `root` has this structure, name by name and table by table."""
-        tables = chain.from_iterable(map(_tables, [root.__dict__, *self.states]))
-        return (
-            self.holds(root)
-            and all(map(is_, tables, self.tables))
-            and [*chain.from_iterable(self.tables)] == self.names
-        )
+
+def _members(tables: Sequence[State]) -> chain[object]:
+    """All submodules, then all parameters, of tables in the order of `_tables`."""
+    return chain.from_iterable(map(_entries, (*tables[0::3], *tables[1::3])))

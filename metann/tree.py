@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from metann.errors import UninitializedModuleError
+from metann.errors import ConversionError, UninitializedModuleError
 
 
 def children(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -50,6 +50,18 @@ def describe(path: str, module: nn.Module) -> str:
     return f"{path or 'the module itself'} ({kind.__module__}.{kind.__qualname__})"
 
 
+def require_module(module: object) -> None:
+    """Raise `ConversionError` unless `module` is a module.
+
+    Raises:
+        ConversionError: it is something else.
+    """
+    if not isinstance(module, nn.Module):
+        raise ConversionError(
+            f"cannot convert {module!r}: expected a torch.nn.Module, got {type(module).__name__}"
+        )
+
+
 def require_materialised(path: str, module: nn.Module) -> None:
     """Raise `UninitializedModuleError` if a lazy module has not seen data.
 
@@ -63,9 +75,9 @@ def require_materialised(path: str, module: nn.Module) -> None:
         for name, tensor in table.items()
         if isinstance(tensor, (UninitializedBuffer, UninitializedParameter))
     ]
-    if waiting:
+    if waiting or "_initialize_hook" in module.__dict__:
         raise UninitializedModuleError(
             f"{describe(path, module)} is a lazy module that has not seen data: "
-            f"{', '.join(waiting)} have no shape yet. "
+            f"{', '.join(waiting) or 'its weights'} have no shape yet. "
             "Call the model once on an example batch, then use metann on it."
         )

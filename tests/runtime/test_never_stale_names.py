@@ -236,10 +236,6 @@ def without_bias(net: nn.Sequential) -> None:
     net[0]._parameters = {"weight": net[0].weight, "bias": None}
 
 
-def of_another_layer(net: nn.Sequential) -> None:
-    net[0].__dict__ = nn.Linear(3, 4, bias=False).__dict__
-
-
 def updated_state(net: nn.Sequential) -> None:
     net[0].__setstate__(nn.Linear(3, 4, bias=False).__dict__)
 
@@ -260,7 +256,6 @@ EXCHANGED = {
     function.__name__: function
     for function in (
         without_bias,
-        of_another_layer,
         updated_state,
         replaced_buffers,
         replaced_children,
@@ -283,16 +278,6 @@ def test_a_table_of_torch_that_is_exchanged_for_another_is_followed(exchange) ->
     weights = fresh(net)
     assert same(learner.functional(weights, True, x), expected(net, weights, x))
     assert list(learner.bind(weights).state_dict()) == list(net.state_dict())
-
-
-def test_a_layer_that_got_the_state_of_another_of_the_same_shapes_is_followed() -> None:
-    net, x = nn.Sequential(nn.Linear(3, 3), nn.Conv1d(3, 3, 3, padding=1)), inputs(2, 3, 3)
-    learner = Learner(net)
-
-    net[1].__dict__ = nn.Conv1d(3, 3, 3, padding=1, padding_mode="circular").__dict__
-
-    weights = fresh(net)
-    assert same(learner.functional(weights, True, x), expected(net, weights, x))
 
 
 def test_the_number_of_weights_expected_follows() -> None:

@@ -1,0 +1,48 @@
+"""What torch's containers need beside their generated class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+from torch.nn.parameter import Parameter
+
+from metann.slots import slots_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class ConvertsInserted(nn.Module):
+    """Converts a module that is inserted: torch writes it into the table of submodules itself."""
+
+    def insert(self, index: int, module: nn.Module) -> Self:
+        """Insert a module before `index`, converted, as the container of torch does."""
+        from metann.convert import convert
+
+        parent: Any = super()
+        parent.insert(index, convert(module))
+        return self
+
+
+class KeepsDependents(nn.Module):
+    """Sets a dependent by index or key as it is: torch would make a new Parameter of it.
+
+    The new Parameter would be cut off from the computation that the tensor results from.
+    """
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        name = self._name_of(key)
+        computed = isinstance(value, Tensor) and not isinstance(value, Parameter)
+        if computed and name in slots_of(self):
+            setattr(self, name, value)
+        else:
+            parent: Any = super()
+            parent.__setitem__(key, value)
+
+    def _name_of(self, key: Any) -> str:
+        """The attribute behind a key of a ParameterDict, or an index of a ParameterList."""
+        own: Any = self
+        if isinstance(key, str):
+            return str(own._key_to_attr(key))
+        return str(own._get_abs_string_index(key))
