@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from metann.fields import dependent
 from metann.module import DependentModule
 
 if TYPE_CHECKING:
@@ -373,13 +374,13 @@ class DependentMultiheadAttention(nn.MultiheadAttention, DependentModule):
         bias_v: shape (1, 1, embed_dim), or None.
     """
 
-    q_proj_weight: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
-    k_proj_weight: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
-    v_proj_weight: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
-    in_proj_weight: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
-    in_proj_bias: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
-    bias_k: Tensor | None
-    bias_v: Tensor | None
+    q_proj_weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
+    k_proj_weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
+    v_proj_weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
+    in_proj_weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
+    in_proj_bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
+    bias_k: Tensor | None = dependent()
+    bias_v: Tensor | None = dependent()
 
     if TYPE_CHECKING:
 
@@ -432,7 +433,7 @@ class DependentPReLU(nn.PReLU, DependentModule):
         weight: shape (num_parameters,).
     """
 
-    weight: Tensor  # type: ignore[assignment]  # torch has it as Parameter
+    weight: Tensor = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from metann.fields import dependent
 from metann.module import DependentModule
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ class DependentBatchNorm1d(nn.BatchNorm1d, DependentModule):
         bias: shape (num_features,), or None.
     """
 
-    weight: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
+    weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
 
@@ -60,8 +61,8 @@ class DependentLazyBatchNorm1d(nn.LazyBatchNorm1d, DependentModule):
         bias: shape (num_features,), or None.
     """
 
-    weight: Tensor | None  # type: ignore[assignment]  # torch has it as UninitializedParameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
     cls_to_become = DependentBatchNorm1d
@@ -95,8 +96,8 @@ class DependentBatchNorm2d(nn.BatchNorm2d, DependentModule):
         bias: shape (num_features,), or None.
     """
 
-    weight: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
+    weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
 
@@ -128,8 +129,8 @@ class DependentLazyBatchNorm2d(nn.LazyBatchNorm2d, DependentModule):
         bias: shape (num_features,), or None.
     """
 
-    weight: Tensor | None  # type: ignore[assignment]  # torch has it as UninitializedParameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
     cls_to_become = DependentBatchNorm2d
@@ -163,8 +164,8 @@ class DependentBatchNorm3d(nn.BatchNorm3d, DependentModule):
         bias: shape (num_features,), or None.
     """
 
-    weight: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
+    weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
 
@@ -196,8 +197,8 @@ class DependentLazyBatchNorm3d(nn.LazyBatchNorm3d, DependentModule):
         bias: shape (num_features,), or None.
     """
 
-    weight: Tensor | None  # type: ignore[assignment]  # torch has it as UninitializedParameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
     cls_to_become = DependentBatchNorm3d
@@ -231,8 +232,8 @@ class DependentSyncBatchNorm(nn.SyncBatchNorm, DependentModule):
         bias: shape (num_features,), or None.
     """
 
-    weight: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
+    weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
 

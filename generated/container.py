@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from torch import nn
 
+from metann.containers import ConvertsInserted, KeepsDependents
 from metann.module import DependentModule
 
 with warnings.catch_warnings():
@@ -29,7 +30,7 @@ with warnings.catch_warnings():
 
 # torch's own class differs from its base in the same way.
 class DependentSequential(  # pyright: ignore[reportIncompatibleVariableOverride]
-    nn.Sequential, DependentModule
+    ConvertsInserted, nn.Sequential, DependentModule
 ):
     """Counterpart of torch.nn.Sequential.
 
@@ -53,7 +54,7 @@ class DependentSequential(  # pyright: ignore[reportIncompatibleVariableOverride
 
 # torch's own class differs from its base in the same way.
 class DependentModuleList(  # pyright: ignore[reportIncompatibleVariableOverride]
-    nn.ModuleList, DependentModule
+    ConvertsInserted, nn.ModuleList, DependentModule
 ):
     """Counterpart of torch.nn.ModuleList.
 
@@ -79,7 +80,7 @@ class DependentModuleDict(  # pyright: ignore[reportIncompatibleVariableOverride
         def __init__(self, modules: Mapping[str, nn.Module] | None = None) -> None: ...
 
 
-class DependentParameterList(nn.ParameterList, DependentModule):
+class DependentParameterList(KeepsDependents, nn.ParameterList, DependentModule):
     """Counterpart of torch.nn.ParameterList.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ParameterList.html>
@@ -90,7 +91,7 @@ class DependentParameterList(nn.ParameterList, DependentModule):
         def __init__(self, values: Iterable[Any] | None = None) -> None: ...
 
 
-class DependentParameterDict(nn.ParameterDict, DependentModule):
+class DependentParameterDict(KeepsDependents, nn.ParameterDict, DependentModule):
     """Counterpart of torch.nn.ParameterDict.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ParameterDict.html>

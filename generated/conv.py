@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
+from metann.fields import dependent
 from metann.module import DependentModule
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ class DependentConv1d(nn.Conv1d, DependentModule):
         bias: shape (out_channels,), or None.
     """
 
-    weight: Tensor
-    bias: Tensor | None
+    weight: Tensor = dependent()
+    bias: Tensor | None = dependent()
 
     if TYPE_CHECKING:
 
@@ -64,8 +65,8 @@ class DependentConv2d(nn.Conv2d, DependentModule):
         bias: shape (out_channels,), or None.
     """
 
-    weight: Tensor
-    bias: Tensor | None
+    weight: Tensor = dependent()
+    bias: Tensor | None = dependent()
 
     if TYPE_CHECKING:
 
@@ -101,8 +102,8 @@ class DependentConv3d(nn.Conv3d, DependentModule):
         bias: shape (out_channels,), or None.
     """
 
-    weight: Tensor
-    bias: Tensor | None
+    weight: Tensor = dependent()
+    bias: Tensor | None = dependent()
 
     if TYPE_CHECKING:
 
@@ -138,8 +139,8 @@ class DependentConvTranspose1d(nn.ConvTranspose1d, DependentModule):
         bias: shape (out_channels,), or None.
     """
 
-    weight: Tensor
-    bias: Tensor | None
+    weight: Tensor = dependent()
+    bias: Tensor | None = dependent()
 
     if TYPE_CHECKING:
 
@@ -174,8 +175,8 @@ class DependentConvTranspose2d(nn.ConvTranspose2d, DependentModule):
         bias: shape (out_channels,), or None.
     """
 
-    weight: Tensor
-    bias: Tensor | None
+    weight: Tensor = dependent()
+    bias: Tensor | None = dependent()
 
     if TYPE_CHECKING:
 
@@ -210,8 +211,8 @@ class DependentConvTranspose3d(nn.ConvTranspose3d, DependentModule):
         bias: shape (out_channels,), or None.
     """
 
-    weight: Tensor
-    bias: Tensor | None
+    weight: Tensor = dependent()
+    bias: Tensor | None = dependent()
 
     if TYPE_CHECKING:
 
@@ -246,8 +247,8 @@ class DependentLazyConv1d(nn.LazyConv1d, DependentConv1d):
         bias: shape (out_channels,), or None.
     """
 
-    weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    weight: Tensor = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
     cls_to_become = DependentConv1d
@@ -279,8 +280,8 @@ class DependentLazyConv2d(nn.LazyConv2d, DependentConv2d):
         bias: shape (out_channels,), or None.
     """
 
-    weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    weight: Tensor = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
     cls_to_become = DependentConv2d
@@ -312,8 +313,8 @@ class DependentLazyConv3d(nn.LazyConv3d, DependentConv3d):
         bias: shape (out_channels,), or None.
     """
 
-    weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    weight: Tensor = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
     cls_to_become = DependentConv3d
@@ -345,8 +346,8 @@ class DependentLazyConvTranspose1d(nn.LazyConvTranspose1d, DependentConvTranspos
         bias: shape (out_channels,), or None.
     """
 
-    weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    weight: Tensor = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
     cls_to_become = DependentConvTranspose1d
@@ -379,8 +380,8 @@ class DependentLazyConvTranspose2d(nn.LazyConvTranspose2d, DependentConvTranspos
         bias: shape (out_channels,), or None.
     """
 
-    weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    weight: Tensor = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
     cls_to_become = DependentConvTranspose2d
@@ -413,8 +414,8 @@ class DependentLazyConvTranspose3d(nn.LazyConvTranspose3d, DependentConvTranspos
         bias: shape (out_channels,), or None.
     """
 
-    weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    weight: Tensor = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
     cls_to_become = DependentConvTranspose3d

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from metann.fields import dependent
 from metann.module import DependentModule
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ class DependentInstanceNorm1d(nn.InstanceNorm1d, DependentModule):
         bias: shape (num_features,), or None.
     """
 
-    weight: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
+    weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
 
@@ -60,8 +61,8 @@ class DependentLazyInstanceNorm1d(nn.LazyInstanceNorm1d, DependentModule):
         bias: shape (num_features,), or None.
     """
 
-    weight: Tensor | None  # type: ignore[assignment]  # torch has it as UninitializedParameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
     cls_to_become = DependentInstanceNorm1d
@@ -95,8 +96,8 @@ class DependentInstanceNorm2d(nn.InstanceNorm2d, DependentModule):
         bias: shape (num_features,), or None.
     """
 
-    weight: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
+    weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
 
@@ -128,8 +129,8 @@ class DependentLazyInstanceNorm2d(nn.LazyInstanceNorm2d, DependentModule):
         bias: shape (num_features,), or None.
     """
 
-    weight: Tensor | None  # type: ignore[assignment]  # torch has it as UninitializedParameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
     cls_to_become = DependentInstanceNorm2d
@@ -163,8 +164,8 @@ class DependentInstanceNorm3d(nn.InstanceNorm3d, DependentModule):
         bias: shape (num_features,), or None.
     """
 
-    weight: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
+    weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
 
@@ -196,8 +197,8 @@ class DependentLazyInstanceNorm3d(nn.LazyInstanceNorm3d, DependentModule):
         bias: shape (num_features,), or None.
     """
 
-    weight: Tensor | None  # type: ignore[assignment]  # torch has it as UninitializedParameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
     cls_to_become = DependentInstanceNorm3d

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
+from metann.fields import dependent
 from metann.module import DependentModule
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ class DependentLinear(nn.Linear, DependentModule):
         bias: shape (out_features,), or None.
     """
 
-    weight: Tensor
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
+    weight: Tensor = dependent()
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
 
@@ -90,8 +91,8 @@ class DependentBilinear(nn.Bilinear, DependentModule):
         bias: shape (out_features,), or None.
     """
 
-    weight: Tensor
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
+    weight: Tensor = dependent()
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
 
@@ -121,8 +122,8 @@ class DependentLazyLinear(nn.LazyLinear, DependentLinear):
         bias: shape (out_features,), or None.
     """
 
-    weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    weight: Tensor = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
     cls_to_become = DependentLinear

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from metann.fields import dependent
 from metann.module import DependentModule
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ class DependentLayerNorm(nn.LayerNorm, DependentModule):
         bias: shape normalized_shape, or None.
     """
 
-    weight: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
+    weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
 
@@ -94,8 +95,8 @@ class DependentGroupNorm(nn.GroupNorm, DependentModule):
         bias: shape (num_channels,), or None.
     """
 
-    weight: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
+    weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
 
@@ -126,7 +127,7 @@ class DependentRMSNorm(nn.RMSNorm, DependentModule):
         weight: shape normalized_shape, or None.
     """
 
-    weight: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
+    weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
 

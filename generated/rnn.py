@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 import torch
 from torch import Tensor, nn
 
+from metann.fields import dependent
 from metann.module import DependentModule
 from metann.rnn import FlatWeights
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from torch.types import Device
 
 
-class DependentRNNBase(nn.RNNBase, FlatWeights, DependentModule):
+class DependentRNNBase(FlatWeights, nn.RNNBase, DependentModule):
     """Counterpart of torch.nn.RNNBase.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.RNNBase.html>
@@ -214,10 +215,10 @@ class DependentRNNCellBase(nn.RNNCellBase, DependentModule):
         bias_hh: shape (num_chunks * hidden_size,), or None.
     """
 
-    weight_ih: Tensor
-    weight_hh: Tensor
-    bias_ih: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
-    bias_hh: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
+    weight_ih: Tensor = dependent()
+    weight_hh: Tensor = dependent()
+    bias_ih: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
+    bias_hh: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
 

@@ -12,13 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from metann.embedding import Renormalises
+from metann.fields import dependent
 from metann.module import DependentModule
 
 if TYPE_CHECKING:
     from torch.types import Device
 
 
-class DependentEmbedding(nn.Embedding, DependentModule):
+class DependentEmbedding(Renormalises, nn.Embedding, DependentModule):
     """Counterpart of torch.nn.Embedding.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html>
@@ -27,7 +29,7 @@ class DependentEmbedding(nn.Embedding, DependentModule):
         weight: shape (num_embeddings, embedding_dim).
     """
 
-    weight: Tensor
+    weight: Tensor = dependent()
 
     if TYPE_CHECKING:
 
@@ -51,7 +53,7 @@ class DependentEmbedding(nn.Embedding, DependentModule):
     def forward(self, input: Tensor) -> Tensor:
         return F.embedding(
             input,
-            self.weight,
+            self.own_weight,
             self.padding_idx,
             self.max_norm,
             self.norm_type,
@@ -60,7 +62,7 @@ class DependentEmbedding(nn.Embedding, DependentModule):
         )
 
 
-class DependentEmbeddingBag(nn.EmbeddingBag, DependentModule):
+class DependentEmbeddingBag(Renormalises, nn.EmbeddingBag, DependentModule):
     """Counterpart of torch.nn.EmbeddingBag.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.EmbeddingBag.html>
@@ -69,7 +71,7 @@ class DependentEmbeddingBag(nn.EmbeddingBag, DependentModule):
         weight: shape (num_embeddings, embedding_dim).
     """
 
-    weight: Tensor
+    weight: Tensor = dependent()
 
     if TYPE_CHECKING:
 
@@ -101,7 +103,7 @@ class DependentEmbeddingBag(nn.EmbeddingBag, DependentModule):
     ) -> Tensor:
         return F.embedding_bag(
             input,
-            self.weight,
+            self.own_weight,
             offsets,
             self.max_norm,
             self.norm_type,

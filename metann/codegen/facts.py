@@ -6,7 +6,7 @@ A fact that no class of torch needs any more is an error of tests/codegen/test_f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # Annotations of arguments that torch leaves without one, by name; where one name means
 # different things, by "Class.name".
@@ -124,6 +124,8 @@ class Mixin:
     module: str
     name: str
     why: str
+    reads: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What a written-out forward reads in place of an attribute of torch's."""
 
 
 MIXINS: Mapping[str, Mixin] = {
@@ -131,5 +133,37 @@ MIXINS: Mapping[str, Mixin] = {
         "metann.rnn",
         "FlatWeights",
         "torch hands its kernels a second list of the weights, which substitution makes stale",
+    ),
+    "torch.nn.modules.sparse.Embedding": Mixin(
+        "metann.embedding",
+        "Renormalises",
+        "with max_norm torch writes into the weight, which may be the caller's tensor",
+        {"self.weight": "self.own_weight"},
+    ),
+    "torch.nn.modules.sparse.EmbeddingBag": Mixin(
+        "metann.embedding",
+        "Renormalises",
+        "with max_norm torch writes into the weight, which may be the caller's tensor",
+        {"self.weight": "self.own_weight"},
+    ),
+    "torch.nn.modules.container.Sequential": Mixin(
+        "metann.containers",
+        "ConvertsInserted",
+        "torch's insert() writes the module into its table, past all that would convert it",
+    ),
+    "torch.nn.modules.container.ModuleList": Mixin(
+        "metann.containers",
+        "ConvertsInserted",
+        "torch's insert() writes the module into its table, past all that would convert it",
+    ),
+    "torch.nn.modules.container.ParameterList": Mixin(
+        "metann.containers",
+        "KeepsDependents",
+        "torch makes a new parameter of a tensor set by index, and so cuts it from its graph",
+    ),
+    "torch.nn.modules.container.ParameterDict": Mixin(
+        "metann.containers",
+        "KeepsDependents",
+        "torch makes a new parameter of a tensor set by key, and so cuts it from its graph",
     ),
 }

@@ -55,7 +55,8 @@ class LayerPlanner:
         dependents = plan_dependents(self.library, source, above)
         imports = runtime | constructor.imports | forward.imports
         if any(item.name.isidentifier() for item in dependents):
-            imports |= {ImportPlan("torch", "Tensor")}
+            runtime |= {ImportPlan("metann.fields", "dependent")}
+            imports |= {*runtime, ImportPlan("torch", "Tensor")}
         layer = ClassPlan(
             name=self.counterpart_name(source),
             original=self.shown(source),
@@ -87,13 +88,16 @@ class LayerPlanner:
         return source.qualified_name if name is None else f"torch.nn.{name}"
 
     def _bases(self, source: SourceClass) -> tuple[tuple[str, ...], frozenset[ImportPlan]]:
-        """torch's class first: whatever overrides a method wins, and the layout stays."""
+        """What is hand-written for it, then torch's class, then the counterpart of its base.
+
+        Whatever overrides a method comes before what it overrides.
+        """
         torch_class = self.speller.name(source.qualified_name)
         above = self.counterpart_above(source)
         names, imports = [torch_class.text], set(torch_class.imports)
         mixin = MIXINS.get(source.qualified_name)
         if mixin is not None:
-            names.append(mixin.name)
+            names.insert(0, mixin.name)
             imports.add(ImportPlan(mixin.module, mixin.name))
         if above is None:
             names.append(_BASE.name)

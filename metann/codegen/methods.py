@@ -10,7 +10,7 @@ import libcst as cst
 import libcst.matchers as m
 
 from metann.codegen.errors import MissingFactError
-from metann.codegen.facts import ARGUMENTS, RESULTS, STUBS_REFUSE, UNTYPED
+from metann.codegen.facts import ARGUMENTS, MIXINS, RESULTS, STUBS_REFUSE, UNTYPED
 from metann.codegen.library import MODULE, Library
 from metann.codegen.model import ImportPlan, MethodPlan, PassedPlan
 from metann.codegen.source import Argument, Signature, SourceClass, SourceFile
@@ -87,7 +87,8 @@ class MethodPlanner:
         if function.returned is None:
             why = "its forward is longer than one expression"
             return _joined(_declared("forward", typed), call, why_delegates=why)
-        returned = self._returned(function.returned, typed[0], found)
+        expression = _with_own_reads(function.returned, source)
+        returned = self._returned(expression, typed[0], found)
         private = _private_to_torch(returned)
         if private:
             why = f"its forward calls {private[0]}, which is private to torch"
@@ -179,6 +180,20 @@ class MethodPlanner:
         mro = self.library.mro(source) if name != called else ()
         methods = (item.methods[name] for item in mro if name in item.methods)
         return any(not method.has_typed_result for method in islice(methods, 1))
+
+
+def _with_own_reads(expression: str, source: SourceClass) -> str:
+    """Let an expression read what a hand-written part of the class gives in place of torch's.
+
+    Example: "F.embedding(input, self.weight)" -> "F.embedding(input, self.own_weight)"
+    """
+    mixin = MIXINS.get(source.qualified_name)
+    tree: cst.CSTNode = cst.parse_expression(expression)
+    for read, instead in ({} if mixin is None else mixin.reads).items():
+        attribute = m.Attribute(value=m.Name("self"), attr=m.Name(read.removeprefix("self.")))
+        replaced = m.replace(tree, attribute, cst.parse_expression(instead))
+        tree = cst.ensure_type(replaced, cst.CSTNode)
+    return code_of(tree)
 
 
 def _declared(name: str, signatures: Sequence[Typed]) -> Methods:
