@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -10,6 +11,31 @@ import torch
 from torch import Tensor, nn
 
 T = TypeVar("T")
+
+
+class Hiding(nn.Module):
+    """Computes with whatever `keep` puts into the attribute `kept`: `(n, 3) -> (n, 3)`."""
+
+    def __init__(self, keep: Callable[[Hiding], Any], use: Callable[[Any, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+        self.inner = nn.Sequential(nn.Linear(3, 3), nn.Tanh())
+        self.gain = nn.Parameter(torch.randn(3))
+        self.register_buffer("shift", torch.randn(3))
+        self.use = use
+        object.__setattr__(self, "kept", keep(self))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.use(self.kept, x) + self.layer(x)
+
+    def method(self, x: Tensor) -> Tensor:
+        return self.layer(x) * self.gain
+
+    def hook(self, module: nn.Module, args: Any, out: Tensor) -> Tensor:
+        return out * self.gain
+
+    def pre_hook(self, module: nn.Module, args: Any) -> Any:
+        return (args[0] * self.gain,)
 
 
 class Base(nn.Module):

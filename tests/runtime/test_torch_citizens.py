@@ -20,7 +20,6 @@ from small_nets import (
 )
 from torch import Tensor, nn
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vmap
-from torch.nn.utils import parametrizations, parametrize, prune
 
 from metann import DependentModule, Learner
 from metann.generated import DependentLinear
@@ -295,73 +294,6 @@ def test_a_module_half_of_which_is_plain_can_be_moved() -> None:
     net.to(torch.float32)
 
     assert {p.dtype for p in net.parameters()} == {torch.float32}
-
-
-def parametrized(net: nn.Module) -> nn.Module:
-    parametrizations.weight_norm(net[0])
-    parametrize.register_parametrization(net[2], "bias", nn.Softplus())
-    return net
-
-
-PREPARED: dict[str, Callable[[], nn.Module]] = {
-    "parametrized": lambda: parametrized(mlp()),
-    "spectral norm": lambda: nn.Sequential(parametrizations.spectral_norm(nn.Linear(3, 2))),
-    "orthogonal": lambda: nn.Sequential(parametrizations.orthogonal(nn.Linear(3, 2))),
-    "pruned": lambda: nn.Sequential(
-        prune.random_unstructured(nn.Linear(3, 2), "weight", amount=0.5)
-    ),
-}
-prepared = pytest.mark.parametrize("make", PREPARED.values(), ids=PREPARED)
-
-
-@prepared
-def test_a_parametrized_model_can_be_called_with_other_weights(make) -> None:
-    net, x = make().eval(), inputs()
-    weights = fresh(net)
-    names = list(dict(net.named_parameters()))
-    wanted = functional_call(net, dict(zip(names, weights, strict=True)), (x,))
-
-    assert same(Learner(net).functional(weights, False, x), wanted)
-
-
-@prepared
-def test_a_parametrized_model_can_be_converted(make) -> None:
-    net, x = make().eval(), inputs()
-    wanted = net(x)
-
-    assert same(DependentModule(net)(x), wanted)
-
-
-@prepared
-def test_a_parametrized_model_can_be_made_stateless(make) -> None:
-    net, x = make().eval(), inputs()
-    weights = fresh(net)
-    wanted = Learner(net).functional(weights, False, x)
-
-    copied = DependentModule.stateless(net)
-    copied.substitute_from_list(weights)
-
-    assert same(copied(x), wanted)
-
-
-def test_weights_may_be_parametrized_after_conversion() -> None:
-    net, x = DependentModule(nn.Linear(3, 2)), inputs()
-
-    parametrize.register_parametrization(net, "weight", nn.Softplus())
-
-    weight = nn.functional.softplus(net.parametrizations.weight.original)
-    assert same(net(x), x @ weight.T + net.bias)
-
-
-def test_a_parametrized_net_is_differentiated_through_its_parametrization_twice() -> None:
-    net, x = parametrized(mlp()), inputs()
-    leaves, weights = computed(net)
-
-    out = Learner(net).functional(weights, True, x)
-    first = torch.autograd.grad(out.square().sum(), leaves, create_graph=True)
-    second = torch.autograd.grad(sum(g.square().sum() for g in first), leaves)
-
-    assert all(g.abs().sum() > 0 for g in second)
 
 
 def test_share_memory_and_a_data_loaders_fork_need_nothing_special() -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-import sys
 import weakref
-from collections import ChainMap, Counter, OrderedDict, defaultdict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
 import torch
+from awkward_nets import Hiding
 from small_nets import by_name, expected, fresh, inputs, same, state_of
 from torch import Tensor, nn
 
@@ -23,31 +23,6 @@ class Pair(NamedTuple):
 
     one: Any
     two: Any
-
-
-class Hiding(nn.Module):
-    """Computes with whatever `keep` puts into the attribute `kept`: `(n, 3) -> (n, 3)`."""
-
-    def __init__(self, keep: Callable[[Hiding], Any], use: Callable[[Any, Tensor], Tensor]) -> None:
-        super().__init__()
-        self.layer = nn.Linear(3, 3)
-        self.inner = nn.Sequential(nn.Linear(3, 3), nn.Tanh())
-        self.gain = nn.Parameter(torch.randn(3))
-        self.register_buffer("shift", torch.randn(3))
-        self.use = use
-        object.__setattr__(self, "kept", keep(self))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.use(self.kept, x) + self.layer(x)
-
-    def method(self, x: Tensor) -> Tensor:
-        return self.layer(x) * self.gain
-
-    def hook(self, module: nn.Module, args: Any, out: Tensor) -> Tensor:
-        return out * self.gain
-
-    def pre_hook(self, module: nn.Module, args: Any) -> Any:
-        return (args[0] * self.gain,)
 
 
 HIDING: dict[str, tuple[Callable[[Hiding], Any], Callable[[Any, Tensor], Tensor]]] = {
@@ -270,69 +245,6 @@ def test_other_objects_are_shared_as_they_are() -> None:
 
     assert bound.config is net.config
     assert bound.generator is net.generator
-
-
-class Point(tuple):
-    """A tuple that is not made from an iterable."""
-
-    __slots__ = ()
-
-    def __new__(cls, x: object, y: object) -> Point:
-        return super().__new__(cls, (x, y))
-
-
-class FrozenList(list):
-    """A list that refuses to be changed."""
-
-    def __setitem__(self, index: object, value: object) -> None:
-        raise TypeError("frozen")
-
-
-class FrozenDict(dict):
-    """A dict that refuses to be changed, as some configurations do."""
-
-    def __setitem__(self, key: object, value: object) -> None:
-        raise TypeError("frozen")
-
-    def clear(self) -> None:
-        raise TypeError("frozen")
-
-
-class Validated(dict):
-    """A dict that wants arguments when it is made."""
-
-    def __init__(self, name: str, **values: object) -> None:
-        super().__init__(values)
-        self.name = name
-
-    def __copy__(self) -> Validated:
-        raise RuntimeError("not to be copied")
-
-
-ODD = {
-    "sys.version_info": sys.version_info,
-    "a tuple made from arguments": Point(1, 2),
-    "a frozen list": FrozenList([1, 2]),
-    "a frozen dict": FrozenDict(a=1),
-    "a dict that refuses copies": Validated("config", a=1),
-    "a Counter": Counter("aab"),
-    "a torch.Size": torch.Size([2, 3]),
-    "a ChainMap": ChainMap({"a": 1}),
-    "an empty named tuple": NamedTuple("Empty", [])(),
-    "a result of torch": torch.tensor([1.0, 2.0]).max(0),
-}
-
-
-@pytest.mark.parametrize("value", ODD.values(), ids=ODD)
-def test_odd_values_in_attributes_do_not_disturb_a_call(value) -> None:
-    net, x = Hiding(lambda net: value, lambda kept, x: x * len(kept)), inputs()
-    weights = fresh(net)
-
-    bound = Learner(net).bind(weights)
-
-    assert type(bound.kept) is type(value)
-    assert bound.kept == value
-    assert same(bound(x), x * len(value) + x @ weights[1].T + weights[2])
 
 
 def test_a_list_put_on_a_layer_of_torch_is_not_shared() -> None:
