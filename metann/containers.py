@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.parameter import Parameter
 
 from metann.slots import slots_of
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 
 class ConvertsInserted(nn.Module):
     """Converts a module that is inserted: torch writes it into the table of submodules itself."""
 
-    def insert(self, index: int, module: nn.Module) -> Self:
-        """Insert a module before `index`, converted, as the container of torch does."""
+    def insert(self, index: int, module: nn.Module) -> Any:
+        """Insert a module before `index`, converted; returns what the container of torch does."""
         from metann.convert import convert
 
         parent: Any = super()
-        parent.insert(index, convert(module))
-        return self
+        return parent.insert(index, convert(module))
 
 
 class KeepsDependents(nn.Module):

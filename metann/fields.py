@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-
 
 class _Dependent:
     """Reads a weight from where it is kept: among the dependents, or among the parameters.
 
-    Without it, Python looks for the attribute in vain before it asks `nn.Module.__getattr__`,
-    which takes four times as long. It does not define `__set__`: what is put into the instance
+    Without it, Python looks for the attribute in vain before it asks torch's `__getattr__`, which
+    takes four times as long. It does not define `__set__`: what is put into the instance
     under the same name, as `torch.nn.utils.weight_norm` does, wins.
     """
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    def __get__(self, module: nn.Module | None, owner: type | None = None) -> Any:
+    def __get__(self, module: Any, owner: type | None = None) -> Any:
         if module is None:
             return self
         name = self._name
-        state = module.__dict__
-        dependents = state["_buffers"]
+        dependents = module._buffers
         if name in dependents:
             return dependents[name]
-        parameters = state["_parameters"]
+        parameters = module._parameters
         if name in parameters:
             return parameters[name]
         raise AttributeError(f"{type(module).__name__!r} object has no attribute {name!r}")

@@ -17,14 +17,11 @@ if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
 
 OWNS_HOOKS = "_owns_hooks"
-FORWARD_HOOK_TABLES = (
+HOOK_TABLES = (
     "_forward_pre_hooks",
     "_forward_hooks",
     "_backward_pre_hooks",
     "_backward_hooks",
-)
-HOOK_TABLES = (
-    *FORWARD_HOOK_TABLES,
     "_forward_hooks_with_kwargs",
     "_forward_hooks_always_called",
     "_forward_pre_hooks_with_kwargs",

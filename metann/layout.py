@@ -19,8 +19,6 @@ from metann.slots import Slot
 _TensorBase = cast(type, torch.Tensor.__base__)
 _shape_of: Callable[[Tensor], torch.Size] = vars(_TensorBase)["shape"].__get__
 _dtype_of: Callable[[Tensor], torch.dtype] = vars(_TensorBase)["dtype"].__get__
-_device_of: Callable[[Tensor], torch.device] = vars(_TensorBase)["device"].__get__
-_is_on_cpu: Callable[[Tensor], bool] = vars(_TensorBase)["is_cpu"].__get__
 
 
 @dataclass(frozen=True)
@@ -58,25 +56,25 @@ class Layout:
     def match(self, params: Iterable[Tensor] | Mapping[str, Tensor]) -> list[Tensor]:
         """Put `params` in order, one tensor a weight.
 
+        Whether they are all on one device is left to `check_devices`: torch itself refuses a
+        mixture, in other words, as soon as it is used.
+
         Raises:
             SubstitutionError: naming every tensor that is missing, unknown or wrongly shaped.
         """
-        # A list is quicker to tell than a mapping.
-        by_name = type(params) is not list and isinstance(params, Mapping)
-        tensors: list[Tensor] = self.arrange(cast(Any, params)) if by_name else [*cast(Any, params)]
-        if not self._fit(tensors):
-            self.check(tensors)
-        return tensors
-
-    def _fit(self, tensors: list[Tensor]) -> bool:
-        """Whether these are as expected beyond doubt; this is asked in every call."""
+        tensors: Any = params
+        if type(tensors) is not list:  # Quicker to tell than a mapping.
+            tensors = self.arrange(tensors) if isinstance(tensors, Mapping) else [*tensors]
         try:
-            return [*map(_shape_of, tensors)] == self._shapes and (
-                not self.uniform
-                or (len({*map(_dtype_of, tensors)}) < 2 and _on_one_device(tensors))
+            fits = [*map(_shape_of, tensors)] == self._shapes and (
+                not self.uniform or len({*map(_dtype_of, tensors)}) < 2
             )
         except (TypeError, AttributeError):
-            return False  # Not all of them are tensors: `check` accepts or names them.
+            fits = False  # Not all of them are tensors: `check` accepts or names them.
+        if not fits:
+            self.check(tensors)
+        found: list[Tensor] = tensors
+        return found
 
     def arrange(self, params: Mapping[str, Tensor]) -> list[Tensor]:
         """Sort a mapping by weight: `{"b": tb, "a": ta}` -> `[ta, tb]`."""
@@ -138,6 +136,10 @@ class Layout:
         misfits = self._misfits(dict(enumerate(tensors)))
         self._raise(misfits or self._mixture(tensors))
 
+    def check_devices(self, tensors: Sequence[Tensor]) -> None:
+        """Raise `SubstitutionError` if the tensors are on different devices, and should not be."""
+        self._raise(self._mixture(tensors))
+
     def _mixture(self, tensors: Sequence[Tensor | None]) -> list[str]:
         kinds = _kinds(self.names, tensors) if self.uniform else []
         if len(kinds) < 2:
@@ -178,11 +180,6 @@ class Layout:
                 + "; ".join(problems)
                 + ". named_parameters() or named_dependents() list the names and shapes."
             )
-
-
-def _on_one_device(tensors: list[Tensor]) -> bool:
-    # Reading `is_cpu` takes half the time of reading `device`.
-    return all(map(_is_on_cpu, tensors)) or len({*map(_device_of, tensors)}) < 2
 
 
 def _kinds(names: Sequence[str], tensors: Sequence[Tensor | None]) -> list[str]:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from metann.errors import SubstitutionError
+from metann.filling import StalePlanError
 from metann.module import DependentModule
-from metann.planning import Plan, make_plan
-from metann.rebuild import build
+from metann.planning import make_plan
+from metann.rebuild import build, is_stale
 from metann.slots import set_slots, slots_of
 from metann.tree import walk
 
@@ -61,8 +62,13 @@ class Learner(Generic[ModuleT]):
         """
         if torch.compiler.is_compiling():
             # The tracer cannot follow the rebuild; what `bind` returns it can compile.
-            return torch.compiler.disable(self._call)(params, training, args, kwargs)
-        return self._call(params, training, args, kwargs)
+            return torch.compiler.disable(self.functional)(params, training, *args, **kwargs)
+        weights, instance = self._build(params, training, lasting=False)
+        try:
+            return instance(*args, **kwargs)
+        except RuntimeError:
+            self._plan.layout.check_devices(weights)  # Says it better, if that was it.
+            raise
 
     def bind(self, params: Params, training: bool | None = None) -> DependentModule:
         """Return an instance of the module with these weights, to keep.
@@ -77,30 +83,31 @@ class Learner(Generic[ModuleT]):
         Raises:
             SubstitutionError: `params` do not fit; the message lists every misfit.
         """
-        plan, weights = self._fit(params)
-        return build(plan, weights, training, lasting=True)
+        weights, instance = self._build(params, training, lasting=True)
+        self._plan.layout.check_devices(weights)
+        return instance
 
-    def _call(
-        self, params: Params, training: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        plan, weights = self._fit(params)
-        return build(plan, weights, training, lasting=False)(*args, **kwargs)
-
-    def _fit(self, params: Params) -> tuple[Plan, Sequence[Tensor]]:
-        """A plan for the module as it is now, and `params` in the order of its layout."""
+    def _build(
+        self, params: Params, training: bool | None, lasting: bool
+    ) -> tuple[Sequence[Tensor], DependentModule]:
+        """An instance with `params`, and these in order; made from a plan that is not stale."""
         given: Any = params
-        if type(params) is not list and isinstance(params, Iterator):
-            given = [*params]  # It can be gone through only once.
+        if type(given) is not list and isinstance(given, Iterator):
+            given = [*given]  # It can be gone through only once.
         plan = self._plan
-        if plan.holds():
-            try:
-                return plan, plan.layout.match(given)
-            except SubstitutionError:
-                if plan.weights_hold():
-                    raise
+        try:
+            if plan.layout.uniform or plan.weights_hold():
+                weights = plan.layout.match(given)
+                return weights, build(plan, weights, training, lasting)
+        except StalePlanError:
+            pass
+        except SubstitutionError:
+            if not is_stale(plan):
+                raise
         # Replaced whole, so that threads see the one or the other.
         plan = self._plan = make_plan(self.module)
-        return plan, plan.layout.match(given)
+        weights = plan.layout.match(given)
+        return weights, build(plan, weights, training, lasting)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.module,)

@@ -5,117 +5,64 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
-from typing import Any, NamedTuple, cast
+from itertools import chain, count
+from types import FunctionType
+from typing import Any, cast
 
 from torch import Tensor, nn
 
 from metann.convert import counterpart_for
+from metann.filling import MAY_REFER, Fill, Row, make_fill
 from metann.hooks import HOOK_TABLES
 from metann.layout import Layout
 from metann.module import DependentModule
 from metann.references import TORCH_TABLES, Carrier, carried_names, is_constant
 from metann.slots import Slot, slots_of
-from metann.snapshot import Snapshot
 from metann.tree import join, require_materialised, require_module, walk
 
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class was made by a class statement.
 
 
-class Row(NamedTuple):
-    """How to build one module; a tuple, since a call goes through all of them.
-
-    Attributes:
-        state: the `__dict__` of the original, as it is at each call.
-        weights: the names of its weights, in order.
-        children: name and number of each submodule; -1 for one that is None.
-        slots: its dependents, the weights among them.
-        rest: what few modules need, None for most.
-    """
-
-    state: dict[str, Any]
-    weights: tuple[str, ...]
-    children: tuple[tuple[str, int], ...]
-    slots: dict[str, Slot]
-    rest: Rest | None
-
-
-@dataclass(frozen=True)
-class Rest:
-    """What few modules need to be built.
-
-    Attributes:
-        module: the original.
-        unused: its parameters that are None.
-        has_buffers: it has buffers beside its weights.
-        may_refer: its attributes may refer to other parts of the tree, or are to be copied.
-        own_slots: the names in the `__slots__` of its class.
-        was_dependent: it keeps notes of its own dependents, not meant for the instance.
-    """
-
-    module: nn.Module
-    unused: tuple[str, ...]
-    has_buffers: bool
-    may_refer: bool
-    own_slots: tuple[str, ...]
-    was_dependent: bool
-
-    @property
-    def is_needed(self) -> bool:
-        """Whether there is anything to do."""
-        has_work = self.has_buffers or self.may_refer or self.was_dependent
-        return has_work or bool(self.unused)
-
-
 @dataclass(frozen=True)
 class Plan:
-    """How to build a tree. See `holds` for how long it may be used.
+    """How to build a tree; to be replaced when it has changed (`StalePlanError`).
 
     Attributes:
-        modules: the original's, in the order of `named_modules()`.
-        types: the class of each,
-        kinds: its counterpart,
-        makers: how to get an empty instance of that; None if `object.__new__` does for all,
-        rows: and how to fill it.
+        kinds: the counterpart of each module, in the order of `named_modules()`,
+        makers: how to get an empty instance of it; None if `object.__new__` does for all,
+        rows: what is known of it,
+        fills: and how to give it its state.
         layout: the weights, in the order of `named_parameters()`.
         sources: the table and name where the original keeps each of them,
         slots: and the slot of each.
         order: for each place of a weight, which weight goes there; None if each has one place.
         trains: some module overrides `train`, so that has to be called.
-        refers: some module may refer to others.
+        flags: MAY_REFER if some module may refer to others.
+        backward_hooks: the tables of backward hooks, which are seldom used.
     """
 
-    modules: tuple[nn.Module, ...]
-    types: list[type]
     kinds: tuple[type[DependentModule], ...]
     makers: tuple[Callable[[], Any], ...] | None
     rows: tuple[Row, ...]
+    fills: tuple[Fill, ...]
     layout: Layout
     order: tuple[int, ...] | None
     sources: tuple[tuple[dict[str, Any], str], ...]
     slots: tuple[Slot, ...]
     trains: bool
-    refers: bool
-    snapshot: Snapshot
+    flags: int
+    backward_hooks: tuple[dict[Any, Any], ...]
 
     @property
     def originals(self) -> list[Tensor | None]:
         """The weights of the original, as they are now; kept by nobody but the original."""
-        return [table[name] for table, name in self.sources]
-
-    def holds(self) -> bool:
-        """Whether the original still has the structure that was planned for."""
-        return (
-            [*map(type, self.modules)] == self.types
-            and self.snapshot.holds(self.modules[0])
-            and (self.layout.uniform or self.weights_hold())
-        )
+        return [table.get(name) for table, name in self.sources]
 
     def weights_hold(self) -> bool:
         """Whether the weights still have the shapes and kinds that were planned for.
 
         `Parameter.data` and `Module.to()` change them without changing the parameter. This is
-        asked where it matters: before `params` are refused.
+        asked where it matters: before `params` are refused, and if kinds were mixed.
         """
         return all(map(Slot.fits, self.slots, self.originals))
 
@@ -140,21 +87,25 @@ def make_plan(module: nn.Module) -> Plan:
         for name, slot, table in _weights(owner, made)
     }
     layout = Layout.of({name: slot for name, (slot, _) in places.items()})
-    rows = tuple(_row(owner, numbers, made) for owner in modules)
+    supply = count()
+    rows = tuple(_row(owner, numbers, made, supply) for owner in modules)
     index = {places[name][0]: number for number, name in enumerate(layout.names)}
     return Plan(
-        modules=modules,
-        types=[*map(type, modules)],
         kinds=kinds,
         makers=_makers(kinds),
         rows=rows,
+        fills=tuple(map(make_fill, rows)),
         layout=layout,
         order=tuple(index[slot] for slot, _ in places.values()) if layout.aliases else None,
         sources=tuple(places[name][1] for name in layout.names),
         slots=tuple(index),
         trains=any(cast(Any, kind.train) is not nn.Module.train for kind in kinds),
-        refers=any(row.rest and row.rest.may_refer for row in rows),
-        snapshot=Snapshot.take(modules),
+        flags=MAY_REFER if any(row.may_refer for row in rows) else 0,
+        backward_hooks=tuple(
+            owner.__dict__[table]
+            for owner in modules
+            for table in ("_backward_hooks", "_backward_pre_hooks")
+        ),
     )
 
 
@@ -202,24 +153,28 @@ def _weights(
             yield name, slot, state["_buffers"]
 
 
-def _row(module: nn.Module, numbers: dict[int, int], made: dict[int, Slot]) -> Row:
-    state = module.__dict__
+def _row(
+    module: nn.Module, numbers: dict[int, int], made: dict[int, Slot], supply: Iterator[int]
+) -> Row:
+    """Look at one module; `supply` numbers the places of weights."""
+    state, dependents = module.__dict__, slots_of(module)
     weights = {name: slot for name, slot, _ in _weights(module, made)}
-    children = {
-        name: numbers[id(child)] if child is not None else -1
-        for name, child in state["_modules"].items()
-    }
-    rest = Rest(
+    places = [next(supply) for _ in weights]
+    return Row(
         module=module,
-        unused=tuple(name for name, value in state["_parameters"].items() if value is None),
-        has_buffers=any(name not in weights for name in state["_buffers"]),
+        parameters=dict(state["_parameters"]),
+        weights=tuple(weights),
+        first=places[0] if places else 0,
+        children=tuple(
+            (name, child, numbers[id(child)] if child is not None else -1)
+            for name, child in state["_modules"].items()
+        ),
+        slots={**dependents, **weights},
         may_refer=_may_refer(module),
+        functions=tuple(n for n, v in state.items() if type(v) is FunctionType),
         own_slots=_own_slots(module),
-        was_dependent=isinstance(module, DependentModule),
+        dependents=dependents if isinstance(module, DependentModule) else None,
     )
-    slots = {**slots_of(module), **weights}
-    needed = rest if rest.is_needed else None
-    return Row(state, tuple(weights), tuple(children.items()), slots, needed)
 
 
 def _own_slots(module: nn.Module) -> tuple[str, ...]:
@@ -233,8 +188,10 @@ def _may_refer(module: nn.Module) -> bool:
     """Whether attributes have to be carried over; those of torch's layers are known not to."""
     if not _is_torch_layer(module):
         return True
-    attributes = module.__dict__.items()
-    return not all(name in TORCH_TABLES or is_constant(name, value) for name, value in attributes)
+    return not all(
+        name in TORCH_TABLES or type(value) is FunctionType or is_constant(name, value)
+        for name, value in module.__dict__.items()
+    )
 
 
 def _is_torch_layer(module: nn.Module) -> bool:

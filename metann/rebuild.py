@@ -7,22 +7,19 @@ to the original, and two instances never share a table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from torch import Tensor, nn
 
-from metann.hooks import FORWARD_HOOK_TABLES, HOOK_TABLES, OWNS_HOOKS, own_hooks
+from metann.filling import Row, StalePlanError
+from metann.hooks import HOOK_TABLES, own_hooks
 from metann.module import DependentModule
-from metann.places import REMEMBERED
-from metann.planning import Plan, Rest
+from metann.planning import Plan
 from metann.references import Carrier, carried_names
-from metann.slots import SLOTS
 
 _new = object.__new__
 _set = object.__setattr__
-_hook_tables = itemgetter(*FORWARD_HOOK_TABLES)
 
 
 def build(
@@ -31,33 +28,25 @@ def build(
     """Make a new instance of the tree that uses `weights`, given in the order of the layout.
 
     Args:
-        plan: for the tree; it must hold.
+        plan: for the tree.
         weights: one a weight.
         training: the mode of every module; None for that of the original's.
         lasting: the instance is to be kept, so it gets hook tables of its own now.
+
+    Raises:
+        StalePlanError: the tree is not what was planned for.
     """
     placed = weights if plan.order is None else [weights[number] for number in plan.order]
-    supply = iter(placed)
-    made: list[Any]
-    made = [*map(_new, plan.kinds)] if plan.makers is None else [make() for make in plan.makers]
+    makers = plan.makers
+    made: list[Any] = [*map(_new, plan.kinds)] if makers is None else [make() for make in makers]
     clones: dict[int, Tensor] = {}
-    hooked = lasting
-    for (original, names, children, slots, rest), instance in zip(plan.rows, made, strict=True):
-        state = original.copy()
-        # `supply` gives what `names` ask for, and keeps the rest for the next module.
-        state["_buffers"] = dict(zip(names, supply)) if names else {}  # noqa: B905
-        state["_parameters"] = {}
-        state["_modules"] = _submodules(children, made) if children else {}
-        state[SLOTS] = slots
-        if training is not None:
-            state["training"] = training
-        if rest is not None:
-            _add_rest(rest, state, clones)
-        if any(_hook_tables(state)):
-            hooked = True
-        _set(instance, "__dict__", state)
-    if hooked or plan.refers:
-        _carry_over(plan, made, _targets(plan, weights, made, clones), hooked)
+    flags = plan.flags
+    for_children = [*made, None]
+    for fill, instance in zip(plan.fills, made):  # noqa: B905
+        flags |= fill(instance, placed, for_children, training, clones)
+    if flags or lasting or any(plan.backward_hooks):
+        carry = Carrier(_targets(plan, weights, made, clones))
+        _carry_over(plan, made, carry)
     if lasting:
         for instance in made:
             own_hooks(instance)
@@ -67,35 +56,15 @@ def build(
     return root
 
 
-def _submodules(
-    children: tuple[tuple[str, int], ...], made: Sequence[nn.Module]
-) -> dict[str, nn.Module | None]:
-    """Example: `(("0", 1), ("1", -1))` -> `{"0": made[1], "1": None}`"""
-    return {name: made[number] if number >= 0 else None for name, number in children}
-
-
-def _add_rest(rest: Rest, state: dict[str, Any], clones: dict[int, Tensor]) -> None:
-    """Add buffers, and parameters that are None, to the state of a new instance."""
-    if rest.was_dependent:
-        state.pop(REMEMBERED, None)
-        state.pop(OWNS_HOOKS, None)
-    state["_parameters"].update(dict.fromkeys(rest.unused))
-    if rest.has_buffers:
-        # torch takes names out of this set when a buffer makes place for something else.
-        state["_non_persistent_buffers_set"] = state["_non_persistent_buffers_set"].copy()
-        state["_buffers"].update(_cloned(rest.module, state, clones))
-
-
-def _cloned(
-    module: nn.Module, state: dict[str, Any], clones: dict[int, Tensor]
-) -> Iterator[tuple[str, Tensor | None]]:
-    """Copies of the buffers beside the weights; one that is in two places stays one."""
-    for name, value in module.__dict__["_buffers"].items():
-        if name in state["_buffers"]:
-            continue
-        if value is not None and id(value) not in clones:
-            clones[id(value)] = value.clone()
-        yield name, None if value is None else clones[id(value)]
+def is_stale(plan: Plan) -> bool:
+    """Whether the tree, or the shape or kind of a weight, is not what was planned for."""
+    if not plan.weights_hold():
+        return True
+    try:
+        build(plan, plan.originals, None, lasting=False)
+    except StalePlanError:
+        return True
+    return False
 
 
 def _targets(
@@ -105,36 +74,33 @@ def _targets(
     clones: Mapping[int, Tensor],
 ) -> dict[int, Any]:
     """What each module, weight and buffer of the original becomes, by identity."""
-    targets: dict[int, Any] = {**clones, **dict(zip(map(id, plan.modules), made, strict=True))}
+    targets: dict[int, Any] = {**clones}
+    targets.update((id(row.module), own) for row, own in zip(plan.rows, made, strict=True))
     pairs = zip(plan.originals, weights, strict=True)
     targets.update((id(tensor), weight) for tensor, weight in pairs if tensor is not None)
     return targets
 
 
-def _carry_over(
-    plan: Plan, made: Sequence[nn.Module], targets: Mapping[int, Any], hooked: bool
-) -> None:
+def _carry_over(plan: Plan, made: Sequence[nn.Module], carry: Carrier) -> None:
     """Carry over what refers to the original: attributes, `__slots__`, items, hooks."""
-    carry = Carrier(targets)
     for row, instance in zip(plan.rows, made, strict=True):
-        if row.rest is not None and row.rest.may_refer:
-            _carry_attributes(row.rest, instance, carry)
-        if hooked:
-            _carry_hooks(instance, carry)
+        if row.may_refer or row.functions:
+            _carry_attributes(row, instance, carry)
+        _carry_hooks(instance, carry)
 
 
-def _carry_attributes(rest: Rest, instance: nn.Module, carry: Carrier) -> None:
-    state, original = instance.__dict__, rest.module
+def _carry_attributes(row: Row, instance: nn.Module, carry: Carrier) -> None:
+    state, original = instance.__dict__, row.module
     for name in carried_names(state):
         state[name] = carry.attribute(name, state[name])
-    for name in rest.own_slots:
+    for name in row.own_slots:
         if hasattr(original, name):
             _set(instance, name, carry.attribute(name, getattr(original, name)))
     if isinstance(original, dict):
-        items = cast("dict[Any, Any]", original)
+        items = original
         dict.update(cast(Any, instance), {carry(k): carry(v) for k, v in dict.items(items)})
     elif isinstance(original, list):
-        list.extend(cast(Any, instance), map(carry, list.__iter__(cast("list[Any]", original))))
+        list.extend(cast(Any, instance), map(carry, list.__iter__(original)))
 
 
 def _carry_hooks(instance: nn.Module, carry: Carrier) -> None:

@@ -14,17 +14,17 @@ from typing import Any, cast
 
 from torch import nn
 
-from metann.slots import SLOTS, slots_of
+from metann.slots import NO_SLOTS, SLOTS, slots_of
 
 State = dict[str, Any]
 _dependents = itemgetter(SLOTS)
-_tables = itemgetter("_modules", "_parameters", "_buffers")
+_tables = itemgetter("_modules", "_parameters")
 _entries = cast("Callable[[State], Iterable[object]]", vars(dict)["values"])
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The structure of a tree: its modules, and the weights and buffers they have.
+    """The structure of a tree: its modules and their parameters and dependents.
 
     It keeps nothing of the root but what is in its tables, so that the root may keep it without a
     cycle.
@@ -32,8 +32,8 @@ class Snapshot:
     Attributes:
         states: the `__dict__` of every module but the root.
         sizes: how many attributes each module has, the root first.
-        names: of all submodules, parameters and buffers.
-        members: all submodules, then all parameters; a call may replace buffers.
+        names: of all submodules and parameters,
+        members: and these themselves. Buffers are left out: a call may replace them.
         owners: those of `states` that have dependents,
         slots: and these, those of the root first.
     """
@@ -49,30 +49,27 @@ class Snapshot:
     def take(cls, modules: Sequence[nn.Module]) -> Snapshot:
         """Look at a tree, given as its modules in the order of `tree.walk`, the root first."""
         states = [module.__dict__ for module in modules]
-        tables = [*chain.from_iterable(map(_tables, states))]
+        # Most layers have no submodules, and those that have, no parameters.
+        tables = [*filter(None, chain.from_iterable(map(_tables, states)))]
         owners = [module.__dict__ for module in modules[1:] if slots_of(module)]
         return cls(
             states=states[1:],
             sizes=[*map(len, states)],
             names=[*chain.from_iterable(tables)],
-            members=[*_members(tables)],
+            members=[*chain.from_iterable(map(_entries, tables))],
             owners=owners,
             slots=[slots_of(modules[0]), *map(_dependents, owners)],
         )
 
     def holds(self, root: nn.Module) -> bool:
         """Whether the tree below `root` still has this structure."""
-        states = [root.__dict__, *self.states]
-        tables = [*chain.from_iterable(map(_tables, states))]
+        state = root.__dict__
+        states = [state, *self.states]
+        tables = [*filter(None, chain.from_iterable(map(_tables, states)))]
         return (
             [*map(len, states)] == self.sizes
             and [*chain.from_iterable(tables)] == self.names
-            and all(map(is_, _members(tables), self.members))
-            and slots_of(root) is self.slots[0]
+            and all(map(is_, chain.from_iterable(map(_entries, tables)), self.members))
+            and state.get(SLOTS, NO_SLOTS) is self.slots[0]
             and (not self.owners or all(map(is_, map(_dependents, self.owners), self.slots[1:])))
         )
-
-
-def _members(tables: Sequence[State]) -> chain[object]:
-    """All submodules, then all parameters, of tables in the order of `_tables`."""
-    return chain.from_iterable(map(_entries, (*tables[0::3], *tables[1::3])))

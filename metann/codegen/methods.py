@@ -192,7 +192,7 @@ def _with_own_reads(expression: str, source: SourceClass) -> str:
     for read, instead in ({} if mixin is None else mixin.reads).items():
         attribute = m.Attribute(value=m.Name("self"), attr=m.Name(read.removeprefix("self.")))
         replaced = m.replace(tree, attribute, cst.parse_expression(instead))
-        tree = cst.ensure_type(replaced, cst.CSTNode)
+        tree = cst.ensure_type(replaced, cst.BaseExpression)
     return code_of(tree)
 
 
