@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copyreg
-from collections.abc import Iterator
 from copy import deepcopy
-from itertools import chain
 from typing import Any, TypeVar, cast
 
-from torch import Tensor, nn
+from torch import nn
 
+from metann.references import tensors_in
 from metann.tree import walk
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -25,7 +24,7 @@ def deep_copy(module: ModuleT, memo: dict[int, Any]) -> ModuleT:
     copy flow to the same leaves. torch itself refuses to copy such tensors.
     """
     for _, owner in walk(module):
-        for tensor in _tensors_in([owner.__dict__["_buffers"], *owner.__dict__.values()]):
+        for tensor in tensors_in([owner.__dict__["_buffers"], *owner.__dict__.values()]):
             if tensor.grad_fn is not None and id(tensor) not in memo:
                 memo[id(tensor)] = tensor.clone()
     reduced: Any = module.__reduce_ex__(4)
@@ -34,17 +33,6 @@ def deep_copy(module: ModuleT, memo: dict[int, Any]) -> ModuleT:
     memo[id(module)] = made
     made.__setstate__(deepcopy(state, memo))
     return cast(ModuleT, made)
-
-
-def _tensors_in(value: object) -> Iterator[Tensor]:
-    """All tensors in nested lists, tuples and dicts."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (list, tuple, dict)):
-        items: Any = value
-        yield from chain.from_iterable(
-            map(_tensors_in, items.values() if isinstance(value, dict) else items)
-        )
 
 
 def reduce_by_origin(module: nn.Module, reduced: Any) -> Any:

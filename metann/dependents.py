@@ -135,9 +135,7 @@ def substitute(module: nn.Module, params: Mapping[str, Tensor], strict: bool) ->
     """Set dependents of a tree by name."""
     places = places_of(module)
     if strict:
-        tensors = places.layout.match(params)
-        places.layout.check_devices(tensors)
-        places.write(tensors)
+        places.write(places.layout.match(params))
         return
     places.write_some(places.layout.choose(params, places.read()))
 

@@ -202,9 +202,9 @@ def _fill_any(row: Row) -> Fill:
             type(module) is not kind
             or len(state) != size
             or [*table] != names
-            or not all(map(is_, table.values(), parameters))
             or [*submodules] != child_names
-            or not all(map(is_, submodules.values(), children))
+            or (names and not all(map(is_, table.values(), parameters)))
+            or (children and not all(map(is_, submodules.values(), children)))
         ):
             raise StalePlanError
         own: dict[str, Tensor | None] = {}
@@ -212,7 +212,7 @@ def _fill_any(row: Row) -> Fill:
             own.update(zip(own_weights, weights[first:last], strict=True))
         if state["_buffers"]:
             _add_buffers(own, state, clones)
-        state["_parameters"] = unused.copy()
+        state["_parameters"] = unused.copy() if unused else {}
         state["_buffers"] = own
         state["_modules"] = dict(zip(child_names, pick(made))) if children else {}  # noqa: B905
         state[SLOTS] = slots
@@ -255,5 +255,7 @@ def _drop_notes(
 
 def _may_refer(row: Row, state: dict[str, Any]) -> int:
     """Whether something that may refer to another module has taken the place of a function."""
-    kept = all(type(state.get(name)) is FunctionType for name in row.functions)
-    return 0 if kept else MAY_REFER
+    for name in row.functions:
+        if type(state.get(name)) is not FunctionType:
+            return MAY_REFER
+    return 0

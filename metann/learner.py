@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -63,12 +63,7 @@ class Learner(Generic[ModuleT]):
         if torch.compiler.is_compiling():
             # The tracer cannot follow the rebuild; what `bind` returns it can compile.
             return torch.compiler.disable(self.functional)(params, training, *args, **kwargs)
-        weights, instance = self._build(params, training, lasting=False)
-        try:
-            return instance(*args, **kwargs)
-        except RuntimeError:
-            self._plan.layout.check_devices(weights)  # Says it better, if that was it.
-            raise
+        return self._build(params, training, lasting=False)(*args, **kwargs)
 
     def bind(self, params: Params, training: bool | None = None) -> DependentModule:
         """Return an instance of the module with these weights, to keep.
@@ -83,22 +78,17 @@ class Learner(Generic[ModuleT]):
         Raises:
             SubstitutionError: `params` do not fit; the message lists every misfit.
         """
-        weights, instance = self._build(params, training, lasting=True)
-        self._plan.layout.check_devices(weights)
-        return instance
+        return self._build(params, training, lasting=True)
 
-    def _build(
-        self, params: Params, training: bool | None, lasting: bool
-    ) -> tuple[Sequence[Tensor], DependentModule]:
-        """An instance with `params`, and these in order; made from a plan that is not stale."""
+    def _build(self, params: Params, training: bool | None, lasting: bool) -> DependentModule:
+        """An instance with `params`, made from a plan that is not stale."""
         given: Any = params
         if type(given) is not list and isinstance(given, Iterator):
             given = [*given]  # It can be gone through only once.
         plan = self._plan
         try:
             if plan.layout.uniform or plan.weights_hold():
-                weights = plan.layout.match(given)
-                return weights, build(plan, weights, training, lasting)
+                return build(plan, plan.layout.match(given), training, lasting)
         except StalePlanError:
             pass
         except SubstitutionError:
@@ -106,8 +96,7 @@ class Learner(Generic[ModuleT]):
                 raise
         # Replaced whole, so that threads see the one or the other.
         plan = self._plan = make_plan(self.module)
-        weights = plan.layout.match(given)
-        return weights, build(plan, weights, training, lasting)
+        return build(plan, plan.layout.match(given), training, lasting)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.module,)

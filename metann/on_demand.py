@@ -81,6 +81,9 @@ def _bases(kind: type[nn.Module]) -> tuple[type, ...]:
     """
     if _acts_on_subclasses(kind):
         return (DependentModule, kind)
+    if _injected_properties(kind):
+        # torch finds what to go back to, when it removes a parametrization, as the first base.
+        return (counterpart_of(kind.__bases__[0]), kind)
     counterparts = [
         counterpart_of(base)
         for base in kind.__bases__
@@ -102,7 +105,7 @@ def _define(kind: type[nn.Module], bases: tuple[type, ...]) -> type[DependentMod
     """Write a class with these bases, execute the text, and keep it readable."""
     name = f"Dependent{kind.__name__}"
     spelled = _spell(bases)
-    quiet = ["written_for=" + spelled[kind]] if bases[0] is DependentModule else []
+    quiet = [f"written_for={spelled[kind]}"] if bases == (DependentModule, kind) else []
     plan = ClassPlan(
         name=name,
         original=f"{kind.__module__}.{kind.__qualname__}",
@@ -115,8 +118,20 @@ def _define(kind: type[nn.Module], bases: tuple[type, ...]) -> type[DependentMod
     exec(compile(text, str(home.__file__), "exec"), namespace)
     counterpart: type[DependentModule] = namespace.pop(name)
     type.__setattr__(counterpart, ORIGIN, kind)
+    for name, injected in _injected_properties(kind).items():
+        type.__setattr__(counterpart, name, injected)
     weakref.finalize(counterpart, _forget, home.__name__, str(home.__file__))
     return counterpart
+
+
+def _injected_properties(kind: type) -> dict[str, property]:
+    """The properties that torch put into a class it made for a parametrized module."""
+    return {
+        name: value
+        for name, value in vars(kind).items()
+        if isinstance(value, property) and value.fget is not None
+        if value.fget.__module__ == "torch.nn.utils.parametrize"
+    }
 
 
 def _spell(bases: tuple[type, ...]) -> dict[type, str]:

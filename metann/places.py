@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -9,9 +10,12 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from metann.layout import Layout
+from metann.references import carried_names, tensors_in
 from metann.slots import Slot, slots_of
 from metann.snapshot import Snapshot
 from metann.tree import join, walk
+
+logger = logging.getLogger(__name__)
 
 REMEMBERED = "_dependent_places"
 Buffers = dict[str, Any]
@@ -70,9 +74,27 @@ def places_of(module: nn.Module) -> Places:
     return places
 
 
+def _report_held(modules: list[tuple[str, nn.Module]]) -> None:
+    """Warn of weights that a module keeps in an attribute, where substitution does not reach."""
+    weights = {
+        id(owner.__dict__["_buffers"][name]) for _, owner in modules for name in slots_of(owner)
+    }
+    for path, owner in modules:
+        for name in carried_names(owner.__dict__):
+            is_computed = isinstance(getattr(type(owner), name, None), property)
+            held = [] if is_computed else tensors_in(owner.__dict__[name])
+            if any(isinstance(t, nn.Parameter) or id(t) in weights for t in held):
+                logger.warning(
+                    "%s keeps a weight in an attribute; substitution does not reach it there, "
+                    "and it goes on meaning the original. Read the weight by its own name instead.",
+                    join(path, name),
+                )
+
+
 def find_places(module: nn.Module) -> Places:
     """Look up every place of every dependent that is in use."""
     modules = walk(module)
+    _report_held(modules)
     found = [
         (join(path, name), name, slot, owner)
         for path, owner in modules

@@ -11,7 +11,7 @@ import functools
 import logging
 import weakref
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import chain
 from operator import is_
@@ -52,6 +52,17 @@ def is_constant(name: str, value: object) -> bool:
     if type(value) is tuple or (type(value) is list and name.startswith("_")):
         return all(is_constant(name, item) for item in cast("list[object]", value))
     return type(value) in _PLAIN
+
+
+def tensors_in(value: object) -> Iterator[Tensor]:
+    """All tensors in nested lists, tuples and dicts."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple, dict)):
+        items: Any = value
+        yield from chain.from_iterable(
+            map(tensors_in, items.values() if isinstance(value, dict) else items)
+        )
 
 
 class Carrier:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 import libcst as cst
 import libcst.matchers as m
@@ -188,11 +189,10 @@ def _with_own_reads(expression: str, source: SourceClass) -> str:
     Example: "F.embedding(input, self.weight)" -> "F.embedding(input, self.own_weight)"
     """
     mixin = MIXINS.get(source.qualified_name)
-    tree: cst.CSTNode = cst.parse_expression(expression)
+    tree: Any = cst.parse_expression(expression)
     for read, instead in ({} if mixin is None else mixin.reads).items():
         attribute = m.Attribute(value=m.Name("self"), attr=m.Name(read.removeprefix("self.")))
-        replaced = m.replace(tree, attribute, cst.parse_expression(instead))
-        tree = cst.ensure_type(replaced, cst.BaseExpression)
+        tree = m.replace(tree, attribute, cst.parse_expression(instead))
     return code_of(tree)
 
 
