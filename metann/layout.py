@@ -55,15 +55,13 @@ class Layout:
             uniform=len({(slot.dtype, slot.device) for slot in index}) < 2,
         )
 
-    def match(self, params: Iterable[Tensor] | Mapping[str, Tensor]) -> list[Tensor]:
-        """Put `params` in order, one tensor a weight.
+    def match(self, params: Any) -> list[Tensor]:
+        """Put `params`, an iterable or a mapping by name, in order: one tensor a weight.
 
         Raises:
             SubstitutionError: naming every tensor that is missing, unknown or wrongly shaped.
         """
-        tensors: Any = params
-        if type(tensors) is not list:  # Quicker to tell than a mapping.
-            tensors = self.arrange(tensors) if isinstance(tensors, Mapping) else [*tensors]
+        tensors: list[Tensor] = self.arrange(params) if hasattr(params, "keys") else [*params]
         try:
             fits = [*map(_shape_of, tensors)] == self._shapes and (
                 not self.uniform
@@ -73,8 +71,7 @@ class Layout:
             fits = False  # Not all of them are tensors: `check` accepts or names them.
         if not fits:
             self.check(tensors)
-        found: list[Tensor] = tensors
-        return found
+        return tensors
 
     def arrange(self, params: Mapping[str, Tensor]) -> list[Tensor]:
         """Sort a mapping by weight: `{"b": tb, "a": ta}` -> `[ta, tb]`."""

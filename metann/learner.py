@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -62,7 +62,8 @@ class Learner(Generic[ModuleT]):
         """
         if torch.compiler.is_compiling():
             # The tracer cannot follow the rebuild; what `bind` returns it can compile.
-            return torch.compiler.disable(self.functional)(params, training, *args, **kwargs)
+            eager: Any = torch.compiler
+            return eager.disable(self.functional)(params, training, *args, **kwargs)
         return self._build(params, training, lasting=False)(*args, **kwargs)
 
     def bind(self, params: Params, training: bool | None = None) -> DependentModule:
@@ -83,8 +84,8 @@ class Learner(Generic[ModuleT]):
     def _build(self, params: Params, training: bool | None, lasting: bool) -> DependentModule:
         """An instance with `params`, made from a plan that is not stale."""
         given: Any = params
-        if type(given) is not list and isinstance(given, Iterator):
-            given = [*given]  # It can be gone through only once.
+        if not hasattr(given, "__len__"):
+            given = [*given]  # An iterator can be gone through only once.
         plan = self._plan
         try:
             if plan.layout.uniform or plan.weights_hold():

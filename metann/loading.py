@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -17,7 +17,7 @@ _made: ContextVar[dict[Slot, Tensor] | None] = ContextVar("_made", default=None)
 
 
 @contextmanager
-def one_load() -> Iterator[None]:
+def one_load() -> Generator[None]:
     """Keep ties between the modules that are loaded inside."""
     token = _made.set({})
     try:

@@ -8,7 +8,7 @@ to the original, and two instances never share a table.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -96,11 +96,15 @@ def _carry_attributes(row: Row, instance: nn.Module, carry: Carrier) -> None:
     for name in row.own_slots:
         if hasattr(original, name):
             _set(instance, name, carry.attribute(name, getattr(original, name)))
-    if isinstance(original, dict):
-        items = original
-        dict.update(cast(Any, instance), {carry(k): carry(v) for k, v in dict.items(items)})
-    elif isinstance(original, list):
-        list.extend(cast(Any, instance), map(carry, list.__iter__(original)))
+    _carry_items(original, instance, carry)
+
+
+def _carry_items(original: Any, instance: Any, carry: Carrier) -> None:
+    """Fill an instance of a module that is a dict or a list, too, past its own methods."""
+    kinds: tuple[tuple[Any, str], ...] = ((dict, "update"), (list, "extend"))
+    for kind, method in kinds:
+        if issubclass(type(original), kind):
+            getattr(kind, method)(instance, carry(kind(original)))
 
 
 def _carry_hooks(instance: nn.Module, carry: Carrier) -> None:

@@ -49,20 +49,22 @@ def is_constant(name: str, value: object) -> bool:
 
     These are options, and the lists of names and numbers that torch keeps under private names.
     """
-    if type(value) is tuple or (type(value) is list and name.startswith("_")):
-        return all(is_constant(name, item) for item in cast("list[object]", value))
-    return type(value) in _PLAIN
+    kind: type = value.__class__
+    items = cast("list[object]", value)
+    if kind is tuple or (kind is list and name.startswith("_")):
+        return all(is_constant(name, item) for item in items)
+    return kind in _PLAIN
 
 
-def tensors_in(value: object) -> Iterator[Tensor]:
+def tensors_in(value: Any) -> Iterator[Tensor]:
     """All tensors in nested lists, tuples and dicts."""
+    kind: Any = type(value)
     if isinstance(value, Tensor):
         yield value
-    elif isinstance(value, (list, tuple, dict)):
-        items: Any = value
-        yield from chain.from_iterable(
-            map(tensors_in, items.values() if isinstance(value, dict) else items)
-        )
+    elif issubclass(kind, (list, tuple)):
+        yield from chain.from_iterable(map(tensors_in, value))
+    elif issubclass(kind, dict):
+        yield from chain.from_iterable(map(tensors_in, value.values()))
 
 
 class Carrier:
@@ -172,19 +174,19 @@ def _relative(carry: Carrier, value: Any, items: list[Any]) -> Any:
         value: the container.
         items: what its items (the keys and values of a mapping) become.
     """
-    is_mapping = isinstance(value, dict)
-    before = [*chain.from_iterable(value.items())] if is_mapping else [*value]
+    is_mapping = hasattr(value, "keys")
+    before: list[Any] = [*chain.from_iterable(value.items())] if is_mapping else [*value]
     if all(map(is_, before, items)):
         return value
     try:
-        if isinstance(value, tuple):
-            kind: Any = type(value)
-            return kind._make(items) if hasattr(kind, "_make") else kind(items)
+        if not hasattr(value, "clear"):  # A tuple, or a frozen set.
+            make: Any = getattr(value, "_make", value.__class__)
+            return make(items)
         made = copy.copy(value)
         made.clear()
-        (made.extend if isinstance(value, (list, deque)) else made.update)(
-            zip(items[::2], items[1::2], strict=True) if is_mapping else items
-        )
+        pairs = zip(items[::2], items[1::2], strict=True)
+        fill = made.extend if hasattr(made, "extend") else made.update
+        fill(pairs if is_mapping else items)
     except Exception:  # noqa: BLE001  # The class is not ours: anything may be raised.
         carry.report(f"a {type(value).__name__} that cannot be copied")
         return value
