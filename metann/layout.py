@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -61,11 +61,17 @@ class Layout:
         Raises:
             SubstitutionError: naming every tensor that is missing, unknown or wrongly shaped.
         """
-        tensors: list[Tensor] = self.arrange(params) if hasattr(params, "keys") else [*params]
+        tensors: list[Tensor] = params
+        if params.__class__ is not list:
+            tensors = self.arrange(params) if hasattr(params, "keys") else [*params]
         try:
             fits = [*map(_shape_of, tensors)] == self._shapes and (
                 not self.uniform
-                or (len({*map(_dtype_of, tensors)}) < 2 and _are_on_one_device(tensors))
+                or (
+                    len({*map(_dtype_of, tensors)}) < 2
+                    # Reading `is_cpu` takes half the time of reading `device`.
+                    and (all(map(_is_on_cpu, tensors)) or len({*map(_device_of, tensors)}) < 2)
+                )
             )
         except (TypeError, AttributeError):
             fits = False  # Not all of them are tensors: `check` accepts or names them.
@@ -173,11 +179,6 @@ class Layout:
                 + "; ".join(problems)
                 + ". named_parameters() or named_dependents() list the names and shapes."
             )
-
-
-def _are_on_one_device(tensors: Iterable[Tensor]) -> bool:
-    # Reading `is_cpu` takes half the time of reading `device`.
-    return all(map(_is_on_cpu, tensors)) or len({*map(_device_of, tensors)}) < 2
 
 
 def _kinds(names: Sequence[str], tensors: Sequence[Tensor | None]) -> list[str]:

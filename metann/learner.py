@@ -18,6 +18,7 @@ from metann.tree import walk
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 Params = Iterable[Tensor] | Mapping[str, Tensor]
+_is_compiling = torch.compiler.is_compiling
 
 
 class Learner(Generic[ModuleT]):
@@ -60,10 +61,19 @@ class Learner(Generic[ModuleT]):
         Raises:
             SubstitutionError: `params` do not fit; the message lists every misfit.
         """
-        if torch.compiler.is_compiling():
+        if _is_compiling():
             # The tracer cannot follow the rebuild; what `bind` returns it can compile.
             eager: Any = torch.compiler
             return eager.disable(self.functional)(params, training, *args, **kwargs)
+        plan = self._plan
+        # The way of nearly every call; for the others `_build` finds out what is the matter.
+        if plan.layout.uniform and params.__class__ is list:
+            try:
+                instance = build(plan, plan.layout.match(params), training, lasting=False)
+            except (StalePlanError, SubstitutionError):
+                pass
+            else:
+                return instance(*args, **kwargs)
         return self._build(params, training, lasting=False)(*args, **kwargs)
 
     def bind(self, params: Params, training: bool | None = None) -> DependentModule:
@@ -83,9 +93,7 @@ class Learner(Generic[ModuleT]):
 
     def _build(self, params: Params, training: bool | None, lasting: bool) -> DependentModule:
         """An instance with `params`, made from a plan that is not stale."""
-        given: Any = params
-        if not hasattr(given, "__len__"):
-            given = [*given]  # An iterator can be gone through only once.
+        given: Any = params if hasattr(params, "__len__") else [*params]  # An iterator ends.
         plan = self._plan
         try:
             if plan.layout.uniform or plan.weights_hold():

@@ -10,6 +10,7 @@ import linecache
 import sys
 import threading
 import weakref
+from importlib import import_module
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from itertools import count
@@ -18,6 +19,7 @@ from typing import Any, Generic
 
 from torch import nn
 
+from metann.codegen.facts import MIXINS
 from metann.codegen.model import ClassPlan
 from metann.codegen.render import render_on_demand
 from metann.copying import ORIGIN
@@ -60,7 +62,8 @@ def write_counterpart(kind: type[nn.Module]) -> type[DependentModule]:
     Raises:
         NoCounterpartError: Python refuses the class; the message says why.
     """
-    attempts = [_bases(kind), (kind, DependentModule)]
+    parts = _hand_written(kind)
+    attempts = [(*parts, *_bases(kind)), (*parts, kind, DependentModule)]
     problem: TypeError | None = None
     for bases in dict.fromkeys(attempts):
         try:
@@ -90,6 +93,15 @@ def _bases(kind: type[nn.Module]) -> tuple[type, ...]:
         if issubclass(base, nn.Module) and base is not nn.Module and not _is_mixin(base)
     ]
     return (kind, *(dict.fromkeys(counterparts) or [DependentModule]))
+
+
+def _hand_written(kind: type[nn.Module]) -> tuple[type, ...]:
+    """The part of a counterpart that is written by hand.
+
+    Layers of torch have one; they come here when their generated file does not fit this torch.
+    """
+    part = MIXINS.get(f"{kind.__module__}.{kind.__qualname__}")
+    return () if part is None else (getattr(import_module(part.module), part.name),)
 
 
 def _is_mixin(base: type) -> bool:

@@ -58,7 +58,7 @@ def is_constant(name: str, value: object) -> bool:
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
     """All tensors in nested lists, tuples and dicts."""
-    kind: Any = type(value)
+    kind: Any = value.__class__
     if isinstance(value, Tensor):
         yield value
     elif issubclass(kind, (list, tuple)):

@@ -18,6 +18,8 @@ _COUNTERPART = "_metann_counterpart"
 _GENERATED = "metann.generated"
 _generated: dict[type[nn.Module], type[DependentModule]] = {nn.Module: DependentModule}
 _policy: list[Policy] = ["write"]
+# The generated files that do not fit the installed torch, and why.
+_unfit: dict[str, ImportError] = {}
 
 
 def counterpart_of(kind: type[nn.Module]) -> type[DependentModule]:
@@ -80,15 +82,23 @@ def set_missing_policy(policy: Policy) -> Policy:
 
 
 def generated_counterpart(kind: type[nn.Module]) -> type[DependentModule] | None:
-    """The counterpart that was generated ahead of time for a class of torch, if any."""
+    """The counterpart that was generated ahead of time for a class of torch, if any can be used.
+
+    A file that does not fit the installed torch is reported once, and passed over from then on.
+    """
     if kind in _generated:
         return _generated[kind]
-    from metann.generated._table import COUNTERPARTS
+    from metann.generated._table import COUNTERPARTS, FILES
 
     name = COUNTERPARTS.get(f"{kind.__module__}.{kind.__qualname__}")
-    if name is None:
+    if name is None or FILES[name] in _unfit:
         return None
-    counterpart = _load(name)
+    try:
+        counterpart = _load(name)
+    except ImportError as error:
+        if _unfit.setdefault(FILES[name], error) is error:  # Other threads find it as well.
+            logger.warning("%s Until then its counterparts are written on demand.", error)
+        return None
     if kind not in counterpart.__bases__:
         return None  # A class that merely calls itself torch's.
     _generated[kind] = counterpart

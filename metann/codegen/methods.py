@@ -189,8 +189,10 @@ def _with_own_reads(expression: str, source: SourceClass) -> str:
     Example: "F.embedding(input, self.weight)" -> "F.embedding(input, self.own_weight)"
     """
     mixin = MIXINS.get(source.qualified_name)
+    if mixin is None:
+        return expression
     tree: Any = cst.parse_expression(expression)
-    for read, instead in ({} if mixin is None else mixin.reads).items():
+    for read, instead in mixin.reads.items():
         attribute = m.Attribute(value=m.Name("self"), attr=m.Name(read.removeprefix("self.")))
         tree = m.replace(tree, attribute, cst.parse_expression(instead))
     return code_of(tree)

@@ -152,6 +152,11 @@ class ClassPlan:
     forward_of: str = ""
 
     @property
+    def is_bare(self) -> bool:
+        """Whether there is nothing more to say than what it is the counterpart of."""
+        return not (self.link or self.dependents)
+
+    @property
     def attributes(self) -> list[DependentPlan]:
         """The dependents that have one name, under which they can be declared."""
         return [item for item in self.dependents if item.name.isidentifier()]
