@@ -45,5 +45,4 @@ class DependentUnflatten(nn.Unflatten, DependentModule):
         def __call__(self, input: Tensor) -> Tensor: ...
 
     def forward(self, input: Tensor) -> Tensor:
-        # torch does not annotate what it calls.
-        return input.unflatten(self.dim, self.unflattened_size)  # type: ignore[no-any-return]
+        return input.unflatten(self.dim, self.unflattened_size)  # type: ignore[no-any-return]  # torch does not annotate it

@@ -62,7 +62,9 @@ RESULTS: Mapping[str, str] = {
 
 # Methods of a tensor that torch does not annotate, and what the line that returns their result
 # has to say to type checkers.
-UNTYPED: Mapping[str, str] = {"input.unflatten": "type: ignore[no-any-return]"}
+UNTYPED: Mapping[str, str] = {
+    "input.unflatten": "type: ignore[no-any-return]  # torch does not annotate it",
+}
 
 # Weights whose names a constructor makes up as it goes, so that no assignment names them; with
 # their shapes in the words of that constructor. For the docstring: no attribute can be declared.
