@@ -407,10 +407,13 @@ def __getattr__(name: str) -> object:
     file = f"metann.generated.{FILES[name]}"
     try:
         counterpart: object = getattr(import_module(file), name)
-    except AttributeError as error:
+    except (AttributeError, ImportError, TypeError) as error:
+        import torch
+
         raise ImportError(
-            f"Asked for {name}, but {file} was generated from torch {TORCH_VERSION}, and another "
-            f"torch is installed here, which it does not fit: {error}. Install that torch."
+            f"Asked for {name}, but {file} was generated from torch {TORCH_VERSION} and does not "
+            f"fit the torch {torch.__version__} that is installed here: {error}. Install torch "
+            f"{TORCH_VERSION}, or run `python tools/generate.py` in a checkout of metann."
         ) from error
     globals()[name] = counterpart
     return counterpart

@@ -13,13 +13,16 @@ from repository import REPOSITORY, Import, imports_of, package_files, python_fil
 RUNTIME = (
     "metann.errors metann.utils",
     "metann.fields metann.hooks metann.rnn metann.slots metann.tree",
-    "metann.containers metann.layout metann.references metann.snapshot",
-    "metann.places",
-    "metann.copying metann.dependents",
+    "metann.containers metann.embedding metann.layout metann.loading metann.references "
+    "metann.snapshot",
+    "metann.copying metann.places",
+    "metann.dependents",
     "metann.module",
     "metann.generated",
     "metann.registry",
     "metann.convert metann.on_demand",
+    "metann.filling",
+    "metann.planning",
     "metann.rebuild",
     "metann.learner",
     "metann",
@@ -57,8 +60,9 @@ LAZILY = {
     ("metann.registry", "metann.on_demand"): "most programs never need it, nor jinja2",
 }
 
-# The one crossing: a user's class gets its counterpart from the same template.
+# The one crossing: a user's class gets its counterpart from the same template and facts.
 CROSSINGS = {
+    ("metann.on_demand", "metann.codegen.facts"),
     ("metann.on_demand", "metann.codegen.model"),
     ("metann.on_demand", "metann.codegen.render"),
 }
