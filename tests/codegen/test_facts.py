@@ -77,3 +77,20 @@ def test_every_class_that_is_named_exists(torch_library: Library, torch_plan: Li
 
 def test_every_skipped_class_is_skipped(torch_plan: LibraryPlan):
     assert {item.original for item in torch_plan.skipped} == set(facts.SKIPPED)
+
+
+def test_what_a_hand_written_part_gives_is_read(torch_plan: LibraryPlan):
+    written = {
+        layer.original: [method.returned for method in layer.methods]
+        for file in torch_plan.files
+        for layer in file.layers
+    }
+    reads = {
+        f"torch.nn.{name.rpartition('.')[2]}": part.reads.values()
+        for name, part in facts.MIXINS.items()
+        if part.reads
+    }
+
+    assert reads
+    for original, given in reads.items():
+        assert [name for name in given if not any(name in text for text in written[original])] == []

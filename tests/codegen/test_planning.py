@@ -64,6 +64,26 @@ def test_a_lazy_layer_inherits_the_counterpart_of_its_base_and_becomes_it(plan_o
     assert lazy.how == "inherits the forward of the counterpart of torch.nn.Linear"
 
 
+def test_a_hand_written_part_comes_before_what_it_overrides(plan_of):
+    plan = plan_of(container="class Sequential(Module): ...")
+
+    layer = layer_of(plan, "DependentSequential")
+    assert layer.bases == ("ConvertsInserted", "nn.Sequential", "DependentModule")
+
+
+def test_a_written_out_forward_reads_what_a_hand_written_part_gives(plan_of):
+    plan = plan_of(
+        sparse="from torch.nn import functional as F\n\nclass Embedding(Module):\n"
+        "    def forward(self, input: int) -> int:\n"
+        "        return F.embedding(input, self.weight, weight=self.weight_too)\n"
+    )
+
+    layer = layer_of(plan, "DependentEmbedding")
+    assert [method.returned for method in layer.methods] == [
+        "F.embedding(input, self.own_weight, weight=self.weight_too)"
+    ]
+
+
 def test_a_forward_and_weights_of_a_private_base_are_found(plan_of):
     plan = plan_of(
         norm="class Norm(_Base): ...\n\n"

@@ -28,6 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from metann.fields import dependent
 from metann.module import DependentModule
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ class DependentLinear(nn.Linear, DependentModule):
         bias: shape (out_features,), or None.
     """
 
-    weight: Tensor
-    bias: Tensor | None  # type: ignore[assignment]  # torch has it as Parameter
+    weight: Tensor = dependent()
+    bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
 
@@ -73,7 +74,7 @@ class DependentLazyLinear(nn.LazyLinear, DependentLinear):
         weight: shape (out_features, in_features).
     """
 
-    weight: Tensor  # type: ignore[assignment]  # torch has it as UninitializedParameter
+    weight: Tensor = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
     cls_to_become = DependentLinear
@@ -81,7 +82,7 @@ class DependentLazyLinear(nn.LazyLinear, DependentLinear):
     if TYPE_CHECKING:
 
         def __init__(self, out_features: int) -> None: ...
-'''
+'''  # noqa: E501
 
 
 @pytest.fixture
@@ -180,19 +181,27 @@ def test_weights_with_numbered_names_are_in_the_docstring_only(texts_of):
     assert "weight_hr_l[k]:" not in text
 
 
-def test_a_file_that_does_not_fit_the_installed_torch_says_so(texts_of):
+@pytest.mark.parametrize(
+    "problem",
+    [
+        AttributeError("module 'torch.nn' has no attribute 'Linear'"),
+        ImportError("cannot import name 'Linear'"),
+        TypeError("Cannot create a consistent method resolution order"),
+    ],
+)
+def test_a_file_that_does_not_fit_the_installed_torch_says_so(texts_of, problem):
     module: dict[str, object] = {"__name__": "metann.generated"}
     exec(texts_of()["__init__.py"], module)
 
     def broken(name: str) -> object:
-        raise AttributeError("module 'torch.nn' has no attribute 'Linear'")
+        raise problem
 
     module["import_module"] = broken
     with pytest.raises(
         ImportError,
         match=r"Asked for DependentLinear, but metann\.generated\.linear was generated from torch "
-        r".*, and another torch is installed here, which it does not fit: module 'torch\.nn' has "
-        r"no attribute 'Linear'\. Install that torch\.",
+        rf"\S+ and does not fit the torch \S+ that is installed here: {problem}\. "
+        r"Install torch \S+, or run `python tools/generate\.py` in a checkout of metann\.",
     ):
         module["__getattr__"]("DependentLinear")
 
@@ -224,8 +233,7 @@ def test_a_counterpart_on_demand_is_right_without_black():
         "# write it to a file with `metann-generate pkg:Net -o net.py`.\n"
         "\n"
         "class DependentNet(Net, DependentModule):\n"
-        '    """Counterpart of pkg.Net.\n'
-        '    """\n'
+        '    """Counterpart of pkg.Net."""\n'
     )
     ast.parse(text)
 
