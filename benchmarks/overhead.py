@@ -73,6 +73,7 @@ def contenders(case: Case) -> dict[str, Callable[[], object]]:
     by_name: dict[str, Tensor] = dict(module.named_parameters())
     params = [*by_name.values()]
     dependent = DependentModule.stateless(module)
+    kept = learner.bind(params)
 
     def substituted() -> object:
         dependent.substitute_from_list(params)
@@ -83,6 +84,7 @@ def contenders(case: Case) -> dict[str, Callable[[], object]]:
         "torch.func.functional_call": lambda: functional_call(module, by_name, (x,)),
         "Learner.functional": lambda: learner.functional(params, True, x),
         "substitute_from_list + call": substituted,
+        "call of what bind returned": lambda: kept(x),
     }
 
 
