@@ -66,7 +66,7 @@ class Row:
     def is_plain(self) -> bool:
         """Whether there is nothing but weights."""
         has_more = self.functions or self.module.__dict__["_buffers"]
-        is_used = None not in self.parameters.values()
+        is_used = all(parameter is not None for parameter in self.parameters.values())
         return is_used and not has_more and not self.may_refer and self.dependents is None
 
 

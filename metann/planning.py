@@ -114,7 +114,8 @@ def _report_closures(found: Sequence[tuple[str, nn.Module]]) -> None:
     carry = Carrier({id(owner): owner for _, owner in found})
     for path, owner in found:
         state = owner.__dict__
-        for name in (*carried_names(state), *HOOK_TABLES):
+        hooks = (table for table in HOOK_TABLES if state[table])
+        for name in (*carried_names(state), *hooks):
             carry.attribute(join(path, name), state[name])
 
 
