@@ -12,11 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from metann.fields import dependent
+from metann.fields import dependent, submodule
 from metann.module import DependentModule
 
 if TYPE_CHECKING:
     from torch.types import Device
+
+    from metann.generated.linear import DependentNonDynamicallyQuantizableLinear
 
 
 class DependentThreshold(nn.Threshold, DependentModule):
@@ -381,6 +383,7 @@ class DependentMultiheadAttention(nn.MultiheadAttention, DependentModule):
     in_proj_bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
     bias_k: Tensor | None = dependent()
     bias_v: Tensor | None = dependent()
+    out_proj: DependentNonDynamicallyQuantizableLinear = submodule()
 
     if TYPE_CHECKING:
 

@@ -14,10 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from metann.fields import submodule
 from metann.module import DependentModule
 
 if TYPE_CHECKING:
     from torch.types import Device
+
+    from metann.generated.linear import DependentLinear
 
 
 class DependentL1Loss(nn.L1Loss, DependentModule):
@@ -368,6 +371,8 @@ class DependentLinearCrossEntropyLoss(nn.LinearCrossEntropyLoss, DependentModule
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LinearCrossEntropyLoss.html>
     """
+
+    linear: DependentLinear = submodule()
 
     if TYPE_CHECKING:
 

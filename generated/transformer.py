@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from metann.fields import submodule
 from metann.module import DependentModule
 
 if TYPE_CHECKING:
     import torch.nn.functional as F
     from torch.types import Device
+
+    from metann.generated.activation import DependentMultiheadAttention
+    from metann.generated.dropout import DependentDropout
+    from metann.generated.linear import DependentLinear
+    from metann.generated.normalization import DependentLayerNorm
 
 
 class DependentTransformer(nn.Transformer, DependentModule):
@@ -157,6 +163,15 @@ class DependentTransformerEncoderLayer(nn.TransformerEncoderLayer, DependentModu
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerEncoderLayer.html>
     """
 
+    self_attn: DependentMultiheadAttention = submodule()
+    linear1: DependentLinear = submodule()
+    dropout: DependentDropout = submodule()
+    linear2: DependentLinear = submodule()
+    norm1: DependentLayerNorm = submodule()
+    norm2: DependentLayerNorm = submodule()
+    dropout1: DependentDropout = submodule()
+    dropout2: DependentDropout = submodule()
+
     if TYPE_CHECKING:
 
         def __init__(
@@ -196,6 +211,18 @@ class DependentTransformerDecoderLayer(nn.TransformerDecoderLayer, DependentModu
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerDecoderLayer.html>
     """
+
+    self_attn: DependentMultiheadAttention = submodule()
+    multihead_attn: DependentMultiheadAttention = submodule()
+    linear1: DependentLinear = submodule()
+    dropout: DependentDropout = submodule()
+    linear2: DependentLinear = submodule()
+    norm1: DependentLayerNorm = submodule()
+    norm2: DependentLayerNorm = submodule()
+    norm3: DependentLayerNorm = submodule()
+    dropout1: DependentDropout = submodule()
+    dropout2: DependentDropout = submodule()
+    dropout3: DependentDropout = submodule()
 
     if TYPE_CHECKING:
 

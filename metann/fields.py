@@ -29,6 +29,23 @@ class _Dependent:
         raise AttributeError(f"{type(module).__name__!r} object has no attribute {name!r}")
 
 
+class _Submodule(_Dependent):
+    """Reads a submodule, in the same way."""
+
+    def __get__(self, module: Any, owner: type | None = None) -> Any:
+        if module is None:
+            return self
+        submodules = module._modules
+        if self._name in submodules:
+            return submodules[self._name]
+        raise AttributeError(f"{type(module).__name__!r} object has no attribute {self._name!r}")
+
+
+def submodule() -> Any:
+    """Declare a submodule in the body of a class: `linear: DependentLinear = submodule()`."""
+    return _Submodule()
+
+
 def dependent() -> Any:
     """Declare a weight in the body of a class: `weight: Tensor = dependent()`."""
     return _Dependent()

@@ -64,8 +64,9 @@ class Row:
 
     @property
     def is_plain(self) -> bool:
-        """Whether there is nothing but weights."""
-        has_more = self.functions or self.module.__dict__["_buffers"]
+        """Whether there is nothing but weights or submodules, and functions beside the latter."""
+        is_leaf_with_more = self.functions and not self.children
+        has_more = is_leaf_with_more or self.module.__dict__["_buffers"]
         is_used = all(parameter is not None for parameter in self.parameters.values())
         return is_used and not has_more and not self.may_refer and self.dependents is None
 
@@ -111,7 +112,7 @@ def _fill_container(row: Row) -> Fill:
     module, kind, original = row.module, type(row.module), row.module.__dict__
     size, slots = len(original), row.slots
     names, children = [name for name, _, _ in row.children], [child for _, child, _ in row.children]
-    pick = _picker(row)
+    pick, has_functions = _picker(row), bool(row.functions)
 
     def fill(
         instance: nn.Module, _weights: object, made: Made, training: bool | None, _clones: object
@@ -134,7 +135,8 @@ def _fill_container(row: Row) -> Fill:
         if training is not None:
             state["training"] = training
         _set_state(instance, "__dict__", state)
-        return HAS_HOOKS if state["_forward_hooks"] or state["_forward_pre_hooks"] else 0
+        flags = HAS_HOOKS if state["_forward_hooks"] or state["_forward_pre_hooks"] else 0
+        return flags | _may_refer(row, state) if has_functions else flags
 
     return fill
 

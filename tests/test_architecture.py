@@ -32,7 +32,8 @@ RUNTIME = (
 CODEGEN = (
     "metann.errors",
     "metann.codegen.errors metann.codegen.facts metann.codegen.source metann.codegen.syntax",
-    "metann.codegen.locate metann.codegen.registrations metann.codegen.version",
+    "metann.codegen.locate metann.codegen.registrations metann.codegen.submodules "
+    "metann.codegen.version",
     "metann.codegen.read",
     "metann.codegen.library metann.codegen.model",
     "metann.codegen.clashes metann.codegen.dependents metann.codegen.imports",

@@ -10,7 +10,7 @@ from metann.codegen.dependents import plan_dependents
 from metann.codegen.facts import MIXINS, WITHOUT_PAGE
 from metann.codegen.library import Library
 from metann.codegen.methods import MethodPlanner
-from metann.codegen.model import ClassPlan, ImportPlan
+from metann.codegen.model import ClassPlan, ImportPlan, SubmodulePlan
 from metann.codegen.source import SourceClass
 from metann.codegen.spelling import Speller
 
@@ -53,16 +53,24 @@ class LayerPlanner:
         if source.is_deprecated:
             runtime |= {ImportPlan("warnings")}
         dependents = plan_dependents(self.library, source, above)
+        submodules = self._submodules(source)
         imports = runtime | constructor.imports | forward.imports
         if any(item.name.isidentifier() for item in dependents):
             runtime |= {ImportPlan("metann.fields", "dependent")}
             imports |= {*runtime, ImportPlan("torch", "Tensor")}
+        if submodules:
+            runtime |= {ImportPlan("metann.fields", "submodule")}
+            imports |= {*runtime, *map(self.counterpart_import, submodules.values())}
         layer = ClassPlan(
             name=self.counterpart_name(source),
             original=self.shown(source),
             bases=bases,
             link=self._link(source),
             dependents=dependents,
+            submodules=tuple(
+                SubmodulePlan(name, self.counterpart_name(kind))
+                for name, kind in submodules.items()
+            ),
             becomes=None if becomes is None else self.counterpart_name(becomes),
             is_deprecated=source.is_deprecated,
             clashes=find_clashes(self.library, source, above, [item.name for item in dependents]),
@@ -117,6 +125,23 @@ class LayerPlanner:
         if source.module.startswith("torch."):
             return ImportPlan(f"metann.generated.{file_name(source)}", name)
         return ImportPlan(source.module, name)
+
+    def _submodules(self, source: SourceClass) -> dict[str, SourceClass]:
+        """The submodules that have a counterpart. Example: {"linear1": Linear}.
+
+        Those that torch annotates keep its annotation: type checkers allow no other.
+        """
+        file = self.library.files[source.module]
+        kinds = {
+            name: self.library.find(file.qualified(kind))
+            for name, kind in source.submodules.items()
+        }
+        return {
+            name: kind
+            for name, kind in kinds.items()
+            if kind is not None and kind.qualified_name in self.written
+            if name not in source.annotations
+        }
 
     def _becomes(self, source: SourceClass) -> SourceClass | None:
         """What a lazy class turns into at its first call. Example: LazyLinear -> Linear."""

@@ -78,6 +78,7 @@ class DependentPlan:
     shapes: tuple[str, ...] = ()
     is_optional: bool = False
     torch_type: str | None = None
+    declared_by: str = "dependent"
 
     @property
     def annotation(self) -> str:
@@ -103,6 +104,19 @@ class PassedPlan:
     """An argument of a call on a line of its own, and what the line says to type checkers."""
 
     text: str
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class SubmodulePlan:
+    """A submodule that is always there.
+
+    Example: `SubmodulePlan("linear1", "DependentLinear")`
+    """
+
+    name: str
+    annotation: str
+    declared_by: str = "submodule"
     comment: str = ""
 
 
@@ -143,6 +157,7 @@ class ClassPlan:
     bases: tuple[str, ...]
     link: str = ""
     dependents: tuple[DependentPlan, ...] = ()
+    submodules: tuple[SubmodulePlan, ...] = ()
     becomes: str | None = None
     is_deprecated: bool = False
     clashes: tuple[str, ...] = ()
@@ -157,9 +172,9 @@ class ClassPlan:
         return not (self.link or self.dependents)
 
     @property
-    def attributes(self) -> list[DependentPlan]:
-        """The dependents that have one name, under which they can be declared."""
-        return [item for item in self.dependents if item.name.isidentifier()]
+    def fields(self) -> list[DependentPlan | SubmodulePlan]:
+        """The dependents that have one name, under which they can be declared; then submodules."""
+        return [*(item for item in self.dependents if item.name.isidentifier()), *self.submodules]
 
     @property
     def comment(self) -> str:

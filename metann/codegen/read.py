@@ -9,6 +9,7 @@ import libcst.matchers as m
 
 from metann.codegen.registrations import read_passed_up, read_registrations
 from metann.codegen.source import Argument, Function, Signature, SourceClass, SourceFile
+from metann.codegen.submodules import read_submodules
 from metann.codegen.syntax import code_of, statements_of, text_of
 
 _CONSTRUCTOR = m.FunctionDef(name=m.Name("__init__"))
@@ -52,6 +53,7 @@ def read_class(node: cst.ClassDef, module: str) -> SourceClass:
         annotations=_annotations(body),
         methods=_functions(body),
         registrations=read_registrations(constructor[-1]) if constructor else (),
+        submodules=read_submodules(constructor[-1]) if constructor else {},
         passed_up=read_passed_up(constructor[-1]) if constructor else (),
         becomes=_becomes(body),
         is_deprecated=any(_is_deprecated(decorator) for decorator in node.decorators),

@@ -77,6 +77,7 @@ class SourceClass:
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     methods: Mapping[str, Function] = field(default_factory=dict[str, Function])
     registrations: tuple[Registration, ...] = ()
+    submodules: Mapping[str, str] = field(default_factory=dict[str, str])
     passed_up: tuple[str, ...] = ()
     becomes: str | None = None
     is_deprecated: bool = False

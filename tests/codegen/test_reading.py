@@ -48,6 +48,23 @@ def test_registered_parameters_are_read_with_their_shapes():
 
 
 @pytest.mark.parametrize(
+    ("body", "submodules"),
+    [
+        ("self.linear1 = Linear(a, a)", {"linear1": "Linear"}),
+        ("self.attention = nn.Attention(a)", {"attention": "nn.Attention"}),
+        ("if a:\n            self.x = given\n        else:\n            self.x = Linear(a)", {}),
+        ("if a:\n            self.x = Linear(a)\n        else:\n            self.x = Conv(a)", {}),
+        ("self.size = a", {}),
+        ("x = Linear(a)", {}),
+    ],
+)
+def test_submodules_that_are_always_of_one_class_are_read(body, submodules):
+    source = read_class(f"class Layer:\n    def __init__(self, a):\n        {body}\n")
+
+    assert source.submodules == submodules
+
+
+@pytest.mark.parametrize(
     ("written", "shape"),
     [
         ("torch.empty((a, b))", "(a, b)"),
