@@ -39,6 +39,6 @@ class KeepsDependents(nn.Module):
     def _name_of(self, key: Any) -> str:
         """The attribute behind a key of a ParameterDict, or an index of a ParameterList."""
         own: Any = self
-        if isinstance(key, str):
-            return str(own._key_to_attr(key))
+        if hasattr(own, "_key_to_attr"):
+            return key if isinstance(key, str) else ""  # torch refuses other keys.
         return str(own._get_abs_string_index(key))

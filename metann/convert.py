@@ -10,6 +10,7 @@ from torch import nn
 from metann.errors import ConversionError
 from metann.hooks import OWNS_HOOKS
 from metann.module import DependentModule
+from metann.references import computed_names
 from metann.registry import counterpart_of
 from metann.tree import describe, require_materialised, require_module, walk
 
@@ -97,9 +98,11 @@ def _assign(classes: list[tuple[str, nn.Module, type[DependentModule]]]) -> None
                 f"{counterpart.__name__} ({error}). "
                 "Use metann.Learner or DependentModule.stateless, which build a new instance."
             ) from error
-    for _, module, _ in classes:
+    for _, module, counterpart in classes:
         # Handles of hooks that were added before refer to the tables as they are.
         module.__dict__[OWNS_HOOKS] = True
+        for name in computed_names(counterpart, module.__dict__):
+            del module.__dict__[name]
 
 
 class _HandOver(DependentModule):
@@ -116,9 +119,15 @@ class _HandOver(DependentModule):
 _FINAL = "_class_after_conversion"
 
 
-def converted_by_call(module: nn.Module) -> DependentModule:
+def converted_by_call(*args: Any, **kwargs: Any) -> DependentModule:
     """Convert, for `DependentModule.__new__`: `__init__` finishes the conversion."""
-    converted = convert(module)
+    given = [*args, *kwargs.values()]
+    if len(given) != 1:
+        raise ConversionError(
+            f"DependentModule(module) takes one module, got {len(given)} arguments. Put several "
+            "modules into an nn.ModuleList first."
+        )
+    converted = convert(given[0])
     kind = type(converted)
     try:
         object.__setattr__(converted, "__class__", _HandOver)
@@ -131,7 +140,8 @@ def converted_by_call(module: nn.Module) -> DependentModule:
 def _hand_over_of(kind: type[DependentModule]) -> type[DependentModule]:
     """A hand-over class for the few modules whose memory layout is not a plain module's."""
 
-    class HandOver(kind):  # type: ignore[misc, valid-type]  # a class known at run time only
+    # `written_for`: a class of the user's must not take it for a subclass of its own.
+    class HandOver(kind, written_for=kind):  # type: ignore[misc, valid-type, call-arg]  # known at run time
         __init__ = _HandOver.__init__
 
     return cast("type[DependentModule]", HandOver)

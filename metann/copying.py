@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import copyreg
-from copy import deepcopy
 from typing import Any, TypeVar, cast
 
 from torch import nn
@@ -27,12 +27,8 @@ def deep_copy(module: ModuleT, memo: dict[int, Any]) -> ModuleT:
         for tensor in tensors_in([owner.__dict__["_buffers"], *owner.__dict__.values()]):
             if tensor.grad_fn is not None and id(tensor) not in memo:
                 memo[id(tensor)] = tensor.clone()
-    reduced: Any = module.__reduce_ex__(4)
-    make, arguments, state = reduced[:3]
-    made: Any = make(*arguments)
-    memo[id(module)] = made
-    made.__setstate__(deepcopy(state, memo))
-    return cast(ModuleT, made)
+    reconstruct: Any = copy._reconstruct  # type: ignore[attr-defined]  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue, reportPrivateUsage]
+    return cast(ModuleT, reconstruct(module, memo, *cast(Any, module.__reduce_ex__(4))))
 
 
 def reduce_by_origin(module: nn.Module, reduced: Any) -> Any:

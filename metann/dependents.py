@@ -8,7 +8,12 @@ from typing import Any, cast
 from torch import Tensor, nn
 from torch.nn.parameter import Parameter
 
-from metann.errors import DependentNameError, DependentTypeError
+from metann.errors import (
+    ArgumentError,
+    DependentNameError,
+    DependentTypeError,
+    SubstitutionError,
+)
 from metann.places import places_of
 from metann.slots import Slot, set_slots, slots_of
 from metann.tree import join, require_materialised, walk
@@ -21,6 +26,21 @@ def weights(module: nn.Module) -> list[tuple[str, Any]]:
     buffers = module.__dict__["_buffers"]
     dependents = [(name, buffers.get(name)) for name in slots_of(module)]
     return [*module.__dict__["_parameters"].items(), *dependents]
+
+
+def named_weights(module: nn.Module, prefix: str, recurse: bool) -> Iterator[tuple[str, Parameter]]:
+    """Names and values of parameters and dependents of a tree, those of one weight once.
+
+    Two dependents stay two weights when they are given the same tensor.
+    """
+    seen: set[object] = set()
+    for path, owner in walk(module) if recurse else [("", module)]:
+        slots = slots_of(owner)
+        for name, value in weights(owner):
+            identity: object = slots.get(name, value)
+            if value is not None and identity not in seen:
+                seen.add(identity)
+                yield join(prefix, join(path, name)), value
 
 
 def other_buffers(module: nn.Module) -> list[tuple[str, Any]]:
@@ -51,6 +71,7 @@ def register(module: nn.Module, name: str, tensor: Tensor | None) -> None:
             f"cannot register {name!r}: a dependent is a tensor or None, "
             f"got {type(tensor).__name__}"
         )
+    module.__dict__["_parameters"].pop(name, None)  # A parameter that is None, as `bias=False`.
     module.__dict__["_buffers"][name] = tensor
     set_slots(module, {**slots_of(module), name: Slot.like(tensor)})
 
@@ -69,7 +90,10 @@ def _check_name(module: nn.Module, name: object) -> None:
             f"cannot register a dependent of {kind}: its name must be one attribute name, {found}. "
             "Register it on the submodule it belongs to."
         )
-    if hasattr(module, name) and name not in slots_of(module):
+    is_unused = name in slots_of(module) or (
+        name in module.__dict__["_parameters"] and module.__dict__["_parameters"][name] is None
+    )
+    if hasattr(module, name) and not is_unused:
         raise DependentNameError(
             f"cannot register dependent {name!r}: {kind} already has an attribute of this name. "
             "Choose another, or call clear_params() to make a parameter a dependent."
@@ -131,13 +155,32 @@ def _detached(parameter: Parameter) -> Tensor:
     return parameter.detach().clone().requires_grad_(parameter.requires_grad)
 
 
-def substitute(module: nn.Module, params: Mapping[str, Tensor], strict: bool) -> None:
+def substitute(
+    module: nn.Module, given: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]], strict: bool
+) -> None:
     """Set dependents of a tree by name."""
-    places = places_of(module)
+    params, places = _by_name(given), places_of(module)
     if strict:
         places.write(places.layout.match(params))
         return
     places.write_some(places.layout.choose(params, places.read()))
+
+
+def _by_name(given: Any) -> dict[str, Tensor]:
+    """A dict of a mapping or pairs; the pairs must be pairs, and each name may come once."""
+    try:
+        pairs = [*(given.items() if hasattr(given, "items") else given)]
+        params: dict[str, Tensor] = dict(pairs)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            "nothing was changed: params must be a mapping of names and tensors, or pairs of them, "
+            f"got {type(given).__name__}. named_dependents() lists the names."
+        ) from error
+    if len(params) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = ", ".join(name for name in params if names.count(name) > 1)
+        raise SubstitutionError(f"nothing was changed: given twice: {twice}. Give each once.")
+    return params
 
 
 def substitute_in_order(module: nn.Module, params: Iterable[Tensor]) -> None:

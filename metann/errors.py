@@ -12,7 +12,7 @@ class ConversionError(MetannError, TypeError):
 
 
 class NoCounterpartError(ConversionError):
-    """The module's type has no pre-generated counterpart and the policy forbids writing one."""
+    """There is no pre-generated counterpart, and none may, or can, be written."""
 
 
 class UninitializedModuleError(MetannError, ValueError):
@@ -21,6 +21,10 @@ class UninitializedModuleError(MetannError, ValueError):
 
 class SubstitutionError(MetannError, ValueError):
     """The tensors given do not fit the dependents; nothing was changed."""
+
+
+class ArgumentError(MetannError, TypeError):
+    """An argument is of a type that makes no sense."""
 
 
 class DependentNameError(MetannError, KeyError):

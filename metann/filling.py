@@ -47,6 +47,7 @@ class Row:
         functions: the attributes that are functions, as the activation of torch's Transformer
             layers; only what is put in their place may refer to something.
         own_slots: the names in the `__slots__` of its class.
+        computed: the attributes that the counterpart computes when they are read.
         dependents: those that it has itself, None if it is no dependent module; such a module
             keeps notes of them that are not meant for the instance.
     """
@@ -60,6 +61,7 @@ class Row:
     may_refer: bool
     functions: tuple[str, ...]
     own_slots: tuple[str, ...]
+    computed: tuple[str, ...]
     dependents: Mapping[str, Slot] | None
 
     @property
@@ -222,6 +224,8 @@ def _fill_any(row: Row) -> Fill:
             state["training"] = training
         if row.dependents is not None:
             _drop_notes(original, state, row.dependents)
+        for name in row.computed:
+            del state[name]
         _set_state(instance, "__dict__", state)
         has_hooks = state["_forward_hooks"] or state["_forward_pre_hooks"]
         return (HAS_HOOKS if has_hooks else 0) | (_may_refer(row, state) if row.functions else 0)

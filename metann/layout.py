@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from metann.errors import SubstitutionError
+from metann.errors import ArgumentError, SubstitutionError
 from metann.slots import Slot
 
 _look_of = attrgetter("shape", "dtype", "is_cpu")
@@ -68,6 +68,11 @@ class Layout:
         """
         tensors: list[Tensor] = params
         if params.__class__ is not list:
+            if not hasattr(params, "__iter__"):
+                raise ArgumentError(
+                    "params must be an iterable of tensors, or a mapping of names and tensors, "
+                    f"got {type(params).__name__}. named_parameters() lists what there is."
+                )
             tensors = self.arrange(params) if hasattr(params, "keys") else [*params]
         try:
             if [*map(_look_of, tensors)] == self.looks:

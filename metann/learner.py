@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from metann.errors import SubstitutionError
+from metann.errors import ArgumentError, SubstitutionError
 from metann.filling import StalePlanError
 from metann.module import DependentModule
 from metann.planning import make_plan
@@ -18,7 +18,8 @@ from metann.tree import walk
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 Params = Iterable[Tensor] | Mapping[str, Tensor]
-_is_compiling = torch.compiler.is_compiling
+# torch 2.0 has no torch.compiler.
+_is_compiling = torch.compiler.is_compiling if hasattr(torch, "compiler") else bool
 
 
 class Learner(Generic[ModuleT]):
@@ -60,7 +61,13 @@ class Learner(Generic[ModuleT]):
 
         Raises:
             SubstitutionError: `params` do not fit; the message lists every misfit.
+            ArgumentError: a `TypeError`; `training` is no bool.
         """
+        if training.__class__ is not bool:
+            raise ArgumentError(
+                f"training must be True or False, got {training!r}. "
+                "Call learner.functional(params, training, *args)."
+            )
         if _is_compiling():
             # The tracer cannot follow the rebuild; what `bind` returns it can compile.
             eager: Any = torch.compiler
@@ -79,8 +86,9 @@ class Learner(Generic[ModuleT]):
     def bind(self, params: Params, training: bool | None = None) -> DependentModule:
         """Return an instance of the module with these weights, to keep.
 
-        Two of them share no table and no buffer: they never alias. Hooks are those the module has
-        now; other attributes are carried over, lists, dicts and sets copied.
+        Two of them share no table and no buffer: they never alias. Their weights are the very
+        tensors given: what is done to these in place is done to the caller's. Hooks are those the
+        module has now; other attributes are carried over, lists, dicts and sets copied.
 
         Args:
             params: as in `functional`.
@@ -93,7 +101,8 @@ class Learner(Generic[ModuleT]):
 
     def _build(self, params: Params, training: bool | None, lasting: bool) -> DependentModule:
         """An instance with `params`, made from a plan that is not stale."""
-        given: Any = params if hasattr(params, "__len__") else [*params]  # An iterator ends.
+        # An iterator can be gone through only once.
+        given: Any = [*params] if isinstance(params, Iterator) else params
         plan = self._plan
         try:
             if plan.layout.uniform or plan.weights_hold():
@@ -107,8 +116,12 @@ class Learner(Generic[ModuleT]):
         plan = self._plan = make_plan(self.module)
         return build(plan, plan.layout.match(given), training, lasting)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.module,)
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_plan"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._plan = make_plan(self.module)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.module!r})"

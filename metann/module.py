@@ -14,6 +14,7 @@ from metann import dependents as _dependents
 from metann.copying import deep_copy, reduce_by_origin
 from metann.hooks import OwnHooks
 from metann.loading import load_into, one_load
+from metann.moving import Once
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -108,6 +109,9 @@ class DependentModule(OwnHooks):
                 (True), or leave None until `substitute` (False).
             clear_filter: called with each module of the tree; False leaves its parameters.
 
+        Moving a module moves its dependents by a computation, as `tensor.to()` does: what was a
+        leaf is the result of one then. So call `.to()` or `.double()` first.
+
         Raises:
             UninitializedModuleError: a lazy module has not seen data; nothing was changed.
         """
@@ -149,7 +153,7 @@ class DependentModule(OwnHooks):
         return _dependents.named(self, prefix, recurse)
 
     def dependents(self, recurse: bool = True) -> Iterator[Tensor | None]:
-        """Iterate over the dependents, as `named_dependents` does."""
+        """Iterate over the dependents as `named_dependents` does; cleared ones come as None."""
         return (tensor for _, tensor in self.named_dependents(recurse=recurse))
 
     def substitute(
@@ -168,7 +172,7 @@ class DependentModule(OwnHooks):
             SubstitutionError: a `ValueError` that lists every missing, unknown and wrongly
                 shaped name; nothing was changed.
         """
-        _dependents.substitute(self, dict(named_params), strict)
+        _dependents.substitute(self, named_params, strict)
 
     def substitute_from_list(self, params: Iterable[Tensor]) -> None:
         """Set the dependents of the tree in the order of `named_dependents()`.
@@ -180,7 +184,11 @@ class DependentModule(OwnHooks):
         _dependents.substitute_in_order(self, params)
 
     def update_shapes(self) -> None:
-        """Make the shape that each dependent of the tree has now the one it must have."""
+        """Make the shape that each dependent of the tree has now the one it must have.
+
+        To be called after assigning dependents of other shapes (`layer.weight = larger`): until
+        then `substitute` demands the shapes from before. Dependents that are None keep theirs.
+        """
         _dependents.update_shapes(self)
 
     def named_parameters(
@@ -191,6 +199,8 @@ class DependentModule(OwnHooks):
         Many models read `next(self.parameters()).dtype` or regularise over their parameters in
         `forward`: there the substituted tensors are the parameters.
         """
+        if remove_duplicate:
+            return _dependents.named_weights(self, prefix, recurse)
         parent: Any = self  # torch gives the next method no types.
         members = parent._named_members(_dependents.weights, prefix, recurse, remove_duplicate)
         return cast("Iterator[tuple[str, Parameter]]", members)
@@ -214,6 +224,9 @@ class DependentModule(OwnHooks):
             submodules = state["_modules"]
             if name in submodules:
                 return submodules[name]
+            parameters = state["_parameters"]
+            if name in parameters:
+                return parameters[name]
         return super().__getattr__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -247,16 +260,10 @@ class DependentModule(OwnHooks):
                 tensor.grad = None if set_to_none else torch.zeros_like(tensor.grad)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Self:
-        # Two places of one tensor get one result: tied dependents stay tied.
-        made: dict[int, tuple[Tensor, Tensor]] = {}
-
-        def once(tensor: Tensor) -> Tensor:
-            if id(tensor) not in made:
-                made[id(tensor)] = tensor, fn(tensor)
-            return made[id(tensor)][1]
-
+        once = fn if isinstance(fn, Once) else Once(fn)
         parent: Any = super()
         parent._apply(once, recurse)
+        once.renew_slots(self)
         return self
 
     def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:

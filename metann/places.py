@@ -81,8 +81,9 @@ def _report_held(modules: list[tuple[str, nn.Module]]) -> None:
     }
     for path, owner in modules:
         for name in carried_names(owner.__dict__):
-            is_computed = isinstance(getattr(type(owner), name, None), property)
-            held = tensors_in(None if is_computed else owner.__dict__[name])
+            # torch itself renews the list that its recurrent layers keep.
+            is_renewed = name == "_flat_weights"
+            held = tensors_in(None if is_renewed else owner.__dict__[name])
             if any(isinstance(t, nn.Parameter) or id(t) in weights for t in held):
                 logger.warning(
                     "%s keeps a weight in an attribute; substitution does not reach it there, "

@@ -16,7 +16,14 @@ from metann.filling import MAY_REFER, Fill, Row, make_fill
 from metann.hooks import HOOK_TABLES
 from metann.layout import Layout
 from metann.module import DependentModule
-from metann.references import TORCH_TABLES, Carrier, carried_names, is_constant
+from metann.references import (
+    TORCH_TABLES,
+    Carrier,
+    carried_names,
+    computed_names,
+    is_constant,
+    names_of_holders,
+)
 from metann.slots import Slot, slots_of
 from metann.tree import join, require_materialised, require_module, walk
 
@@ -88,7 +95,8 @@ def make_plan(module: nn.Module) -> Plan:
     }
     layout = Layout.of({name: slot for name, (slot, _) in places.items()})
     supply = count()
-    rows = tuple(_row(owner, numbers, made, supply) for owner in modules)
+    pairs = zip(modules, kinds, strict=True)
+    rows = tuple(_row(owner, kind, numbers, made, supply) for owner, kind in pairs)
     index = {places[name][0]: number for number, name in enumerate(layout.names)}
     return Plan(
         kinds=kinds,
@@ -110,13 +118,17 @@ def make_plan(module: nn.Module) -> Plan:
 
 
 def _report_closures(found: Sequence[tuple[str, nn.Module]]) -> None:
-    """Say which functions kept by the tree will go on using the original weights."""
-    carry = Carrier({id(owner): owner for _, owner in found})
+    """Say which functions and objects kept by the tree will go on using the original weights."""
+    targets = {id(owner): owner for _, owner in found}
+    carry = Carrier(targets)
     for path, owner in found:
         state = owner.__dict__
         hooks = (table for table in HOOK_TABLES if state[table])
         for name in (*carried_names(state), *hooks):
             carry.attribute(join(path, name), state[name])
+        for name in names_of_holders(state, targets):
+            carry.attribute(join(path, name), None)
+            carry.report(f"a {type(state[name]).__name__}; let it be a module, or use a list")
 
 
 def _kind_of(path: str, module: nn.Module) -> type[DependentModule]:
@@ -155,7 +167,11 @@ def _weights(
 
 
 def _row(
-    module: nn.Module, numbers: dict[int, int], made: dict[int, Slot], supply: Iterator[int]
+    module: nn.Module,
+    kind: type,
+    numbers: dict[int, int],
+    made: dict[int, Slot],
+    supply: Iterator[int],
 ) -> Row:
     """Look at one module; `supply` numbers the places of weights."""
     state, dependents = module.__dict__, slots_of(module)
@@ -174,6 +190,7 @@ def _row(
         may_refer=_may_refer(module),
         functions=tuple(n for n, v in state.items() if type(v) is FunctionType),
         own_slots=_own_slots(module),
+        computed=computed_names(kind, state),
         dependents=dependents if isinstance(module, DependentModule) else None,
     )
 

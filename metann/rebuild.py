@@ -8,6 +8,7 @@ to the original, and two instances never share a table.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from metann.hooks import HOOK_TABLES, own_hooks
 from metann.module import DependentModule
 from metann.planning import Plan
 from metann.references import Carrier, carried_names
+from metann.slots import Slot, set_slots, slots_of
 
 _new = object.__new__
 _set = object.__setattr__
@@ -48,12 +50,24 @@ def build(
         carry = Carrier(_targets(plan, weights, made, clones))
         _carry_over(plan, made, carry)
     if lasting:
-        for instance in made:
-            own_hooks(instance)
+        _make_independent(made)
     root: DependentModule = made[0]
     if plan.trains and training is not None:
         root.train(training)
     return root
+
+
+def _make_independent(made: Sequence[nn.Module]) -> None:
+    """Give lasting instances hook tables and slots of their own.
+
+    Weights of two instances of one plan are not tied, also when both become part of one tree.
+    """
+    fresh: dict[Slot, Slot] = {}
+    for instance in made:
+        own_hooks(instance)
+        for slot in slots_of(instance).values():
+            fresh.setdefault(slot, replace(slot))
+        set_slots(instance, {name: fresh[slot] for name, slot in slots_of(instance).items()})
 
 
 def is_stale(plan: Plan) -> bool:

@@ -44,6 +44,24 @@ def carried_names(state: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def names_of_holders(state: Mapping[str, Any], targets: Mapping[int, object]) -> list[str]:
+    """The attributes that are objects of other classes and hold a module of the tree."""
+    return [
+        name
+        for name, value in state.items()
+        if name not in TORCH_TABLES and not isinstance(value, (*_CARRIED, type))
+        if not targets.keys().isdisjoint(map(id, getattr(value, "__dict__", {}).values()))
+    ]
+
+
+def computed_names(kind: type, state: Mapping[str, Any]) -> tuple[str, ...]:
+    """The attributes that `kind` computes when they are read, so that no value need be kept.
+
+    Example: the list of weights of `nn.LSTM`, which `metann.rnn.FlatWeights` computes
+    """
+    return tuple(name for name in state if isinstance(getattr(kind, name, None), property))
+
+
 def is_constant(name: str, value: object) -> bool:
     """Whether an attribute of one of torch's layers never refers to anything, nor changes.
 

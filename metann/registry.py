@@ -42,6 +42,8 @@ def counterpart_of(kind: type[nn.Module]) -> type[DependentModule]:
 def register(nn_type: type[nn.Module], counterpart: type[DependentModule]) -> None:
     """Convert modules of exactly the class `nn_type` to `counterpart` from now on.
 
+    A `Learner` made before keeps to the counterpart it found.
+
     Args:
         nn_type: a class of modules.
         counterpart: a subclass of both `nn_type` and `DependentModule`.

@@ -34,7 +34,7 @@ class Snapshot:
         sizes: how many attributes each module has, the root first.
         names: of all submodules and parameters,
         members: and these themselves. Buffers are left out: a call may replace them.
-        owners: those of `states` that have dependents,
+        owners: those of `states` that have, or had, dependents,
         slots: and these, those of the root first.
     """
 
@@ -51,7 +51,7 @@ class Snapshot:
         states = [module.__dict__ for module in modules]
         # Most layers have no submodules, and those that have, no parameters.
         tables = [*filter(None, chain.from_iterable(map(_tables, states)))]
-        owners = [module.__dict__ for module in modules[1:] if slots_of(module)]
+        owners = [state for state in states[1:] if SLOTS in state]
         return cls(
             states=states[1:],
             sizes=[*map(len, states)],

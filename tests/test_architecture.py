@@ -13,8 +13,8 @@ from repository import REPOSITORY, Import, imports_of, package_files, python_fil
 RUNTIME = (
     "metann.errors metann.utils",
     "metann.fields metann.hooks metann.rnn metann.slots metann.tree",
-    "metann.containers metann.embedding metann.layout metann.loading metann.references "
-    "metann.snapshot",
+    "metann.containers metann.embedding metann.layout metann.loading metann.moving "
+    "metann.references metann.snapshot",
     "metann.copying metann.places",
     "metann.dependents",
     "metann.module",

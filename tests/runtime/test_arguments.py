@@ -1,0 +1,71 @@
+"""Arguments of the wrong kind: each error says what to give."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from small_nets import fresh, inputs, mlp
+from torch import nn
+
+from metann import DependentModule, Learner
+from metann.errors import ArgumentError, ConversionError, SubstitutionError
+
+
+def test_a_forgotten_training_flag_is_named() -> None:
+    net = mlp()
+
+    with pytest.raises(ArgumentError, match="training must be True or False, got tensor"):
+        Learner(net).functional(fresh(net), inputs())
+
+
+@pytest.mark.parametrize("wrong", [3, None, "weights"])
+def test_what_is_no_mapping_and_no_pairs_is_an_error(wrong: object) -> None:
+    with pytest.raises(ArgumentError, match="nothing was changed: params must be a mapping"):
+        DependentModule.stateless(mlp()).substitute(wrong)
+
+
+def test_what_is_no_list_is_an_error() -> None:
+    with pytest.raises(ArgumentError, match=r"params must be an iterable of tensors.*got int"):
+        DependentModule.stateless(mlp()).substitute_from_list(3)
+
+
+def test_a_name_given_twice_is_an_error() -> None:
+    net = DependentModule.stateless(nn.Linear(2, 2))
+    weight, bias = torch.randn(2, 2), torch.randn(2)
+
+    with pytest.raises(SubstitutionError, match="given twice: weight"):
+        net.substitute([("weight", weight), ("bias", bias), ("weight", weight)])
+
+    assert net.weight is None
+
+
+def test_converting_two_modules_at_once_is_an_error() -> None:
+    with pytest.raises(ConversionError, match="takes one module, got 2 arguments"):
+        DependentModule(nn.Tanh(), nn.Tanh())
+
+
+def test_a_dependent_takes_the_place_of_a_parameter_that_is_none() -> None:
+    layer = DependentModule(nn.Linear(2, 2, bias=False))
+    bias = torch.randn(2)
+
+    layer.register_dependent("bias", bias)
+
+    assert layer.bias is bias
+    assert torch.equal(layer(torch.ones(2)), layer.weight.sum(1) + bias)
+
+
+def test_a_helper_object_that_holds_a_submodule_is_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Helper:
+        pass
+
+    net = nn.Sequential(nn.Linear(2, 2))
+    helper = Helper()
+    helper.layer = net[0]
+    net.helper = helper
+
+    with caplog.at_level("WARNING", logger="metann"):
+        Learner(net)
+
+    assert "helper refers to the original model" in caplog.text
