@@ -32,6 +32,11 @@ class DependentModule(OwnHooks):
     the same object; parameters stay parameters until `clear_params`. Convert a copy with
     `DependentModule(deepcopy(net))`. Subclass it as you would subclass `nn.Module`.
 
+    A dependent module is a module like any other. `state_dict()` holds dependents that have a value
+    under the names the parameters had, in the same order, and loads into the original class.
+    `deepcopy` clones a dependent that is the result of a computation within its graph; a pickle
+    holds its value, which is read as a leaf. Hooks, devices and modes are torch's.
+
     Example:
         >>> net = nn.Sequential(nn.Linear(10, 5), nn.Linear(5, 2))
         >>> DependentModule(net)
