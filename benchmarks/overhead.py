@@ -26,7 +26,10 @@ from metann import DependentModule, Learner
 
 @dataclass(frozen=True)
 class Case:
-    """A module and an input, with the ratios that metann promises to stay under."""
+    """A module and an input, with the ratios that metann promises to stay under.
+
+    `calls` of one contender follow on one another before the next has its turn, as in a loop.
+    """
 
     name: str
     module: nn.Module
@@ -60,7 +63,7 @@ def cases() -> list[Case]:
             "TransformerEncoder, 6 layers of width 32",
             encoder,
             torch.randn(4, 10, 32),
-            1,
+            4,
             {"Learner.functional": 1.06},
         ),
     ]
