@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 
-class _Dependent:
-    """Reads a weight from where it is kept: among the dependents, or among the parameters.
+class _Field:
+    """Reads an attribute from the table of a module that it is kept in.
 
     Without it, Python looks for the attribute in vain before it asks torch's `__getattr__`, which
     takes four times as long. It does not define `__set__`: what is put into the instance
@@ -15,6 +15,13 @@ class _Dependent:
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
+
+    def _missing(self, module: Any) -> AttributeError:
+        return AttributeError(f"{type(module).__name__!r} object has no attribute {self._name!r}")
+
+
+class _Dependent(_Field):
+    """Reads a weight: from the dependents, or from the parameters."""
 
     def __get__(self, module: Any, owner: type | None = None) -> Any:
         if module is None:
@@ -26,11 +33,11 @@ class _Dependent:
         parameters = module._parameters
         if name in parameters:
             return parameters[name]
-        raise AttributeError(f"{type(module).__name__!r} object has no attribute {name!r}")
+        raise self._missing(module)
 
 
-class _Submodule(_Dependent):
-    """Reads a submodule, in the same way."""
+class _Submodule(_Field):
+    """Reads a submodule."""
 
     def __get__(self, module: Any, owner: type | None = None) -> Any:
         if module is None:
@@ -38,7 +45,7 @@ class _Submodule(_Dependent):
         submodules = module._modules
         if self._name in submodules:
             return submodules[self._name]
-        raise AttributeError(f"{type(module).__name__!r} object has no attribute {self._name!r}")
+        raise self._missing(module)
 
 
 def submodule() -> Any:

@@ -138,7 +138,7 @@ def _fill_container(row: Row) -> Fill:
             state["training"] = training
         _set_state(instance, "__dict__", state)
         flags = HAS_HOOKS if state["_forward_hooks"] or state["_forward_pre_hooks"] else 0
-        return flags | _may_refer(row, state) if has_functions else flags
+        return flags | _function_replaced(row, state) if has_functions else flags
 
     return fill
 
@@ -228,7 +228,9 @@ def _fill_any(row: Row) -> Fill:
             del state[name]
         _set_state(instance, "__dict__", state)
         has_hooks = state["_forward_hooks"] or state["_forward_pre_hooks"]
-        return (HAS_HOOKS if has_hooks else 0) | (_may_refer(row, state) if row.functions else 0)
+        return (HAS_HOOKS if has_hooks else 0) | (
+            _function_replaced(row, state) if row.functions else 0
+        )
 
     return fill
 
@@ -237,8 +239,6 @@ def _add_buffers(
     own: dict[str, Tensor | None], state: dict[str, Any], clones: dict[int, Tensor]
 ) -> None:
     """Copy the buffers beside the weights; one that is in two places stays one."""
-    if not state["_buffers"]:
-        return
     # torch takes names out of this set when a buffer makes place for something else.
     state["_non_persistent_buffers_set"] = state["_non_persistent_buffers_set"].copy()
     for name, value in state["_buffers"].items():
@@ -259,7 +259,7 @@ def _drop_notes(
     state.pop(OWNS_HOOKS, None)
 
 
-def _may_refer(row: Row, state: dict[str, Any]) -> int:
+def _function_replaced(row: Row, state: dict[str, Any]) -> int:
     """Whether something that may refer to another module has taken the place of a function."""
     for name in row.functions:
         if type(state.get(name)) is not FunctionType:

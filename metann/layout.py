@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from metann.errors import ArgumentError, SubstitutionError
-from metann.slots import Slot
+from metann.slots import Slot, numbered
 
 _look_of = attrgetter("shape", "dtype", "is_cpu")
 # Reading these through the descriptors fails on anything that is no tensor, at the cost of
@@ -46,9 +46,7 @@ class Layout:
     @classmethod
     def of(cls, slots: Mapping[str, Slot]) -> Layout:
         """Lay out the slots of a tree, given by each of their names, in order."""
-        index: dict[Slot, int] = {}
-        for slot in slots.values():
-            index.setdefault(slot, len(index))
+        index = numbered(slots.values())
         first: dict[int, str] = {}
         for name, slot in slots.items():
             first.setdefault(index[slot], name)
@@ -65,6 +63,7 @@ class Layout:
 
         Raises:
             SubstitutionError: naming every tensor that is missing, unknown or wrongly shaped.
+            ArgumentError: `params` is neither an iterable nor a mapping.
         """
         tensors: list[Tensor] = params
         if params.__class__ is not list:
@@ -77,7 +76,7 @@ class Layout:
         try:
             if [*map(_look_of, tensors)] == self.looks:
                 return tensors  # As nearly always; in one pass.
-            fits = [*map(_shape_of, tensors)] == self._shapes and (
+            fits = tuple(map(_shape_of, tensors)) == self.shapes and (
                 not self.uniform
                 or (
                     len({*map(_dtype_of, tensors)}) < 2
@@ -156,10 +155,6 @@ class Layout:
         if len(kinds) < 2:
             return []
         return [f"a mix of {' and '.join(kinds)}; use .to() to make them alike"]
-
-    @cached_property
-    def _shapes(self) -> list[torch.Size]:
-        return [*self.shapes]
 
     @cached_property
     def _index(self) -> dict[str, int]:

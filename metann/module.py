@@ -176,6 +176,7 @@ class DependentModule(OwnHooks):
         Raises:
             SubstitutionError: a `ValueError` that lists every missing, unknown and wrongly
                 shaped name; nothing was changed.
+            ArgumentError: a `TypeError`; `named_params` is neither a mapping nor pairs.
         """
         _dependents.substitute(self, named_params, strict)
 
@@ -185,6 +186,7 @@ class DependentModule(OwnHooks):
         Raises:
             SubstitutionError: a `ValueError`; too few, too many or wrongly shaped tensors;
                 nothing was changed.
+            ArgumentError: a `TypeError`; `params` is no iterable.
         """
         _dependents.substitute_in_order(self, params)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from metann.layout import Layout
 from metann.references import carried_names, tensors_in
-from metann.slots import Slot, slots_of
+from metann.slots import numbered, slots_of
 from metann.snapshot import Snapshot
 from metann.tree import join, walk
 
@@ -102,9 +102,7 @@ def find_places(module: nn.Module) -> Places:
         for name, slot in slots_of(owner).items()
         if slot.shape is not None
     ]
-    index: dict[Slot, int] = {}
-    for _, _, slot, _ in found:
-        index.setdefault(slot, len(index))
+    index = numbered(slot for _, _, slot, _ in found)
     return Places(
         layout=Layout.of({path: slot for path, _, slot, _ in found}),
         tables=tuple(owner.__dict__["_buffers"] for *_, owner in found),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, count
+from itertools import accumulate, chain
 from types import FunctionType
 from typing import Any, cast
 
@@ -24,7 +24,7 @@ from metann.references import (
     is_constant,
     names_of_holders,
 )
-from metann.slots import Slot, slots_of
+from metann.slots import Slot, numbered, slots_of
 from metann.tree import join, require_materialised, require_module, walk
 
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class was made by a class statement.
@@ -88,16 +88,19 @@ def make_plan(module: nn.Module) -> Plan:
     numbers = {id(owner): number for number, owner in enumerate(modules)}
     _report_closures(found)
     made: dict[int, Slot] = {}
+    weights = [[*_weights(owner, made)] for owner in modules]
     places = {
         join(path, name): (slot, (table, name))
-        for path, owner in found
-        for name, slot, table in _weights(owner, made)
+        for (path, _), own in zip(found, weights, strict=True)
+        for name, slot, table in own
     }
     layout = Layout.of({name: slot for name, (slot, _) in places.items()})
-    supply = count()
-    pairs = zip(modules, kinds, strict=True)
-    rows = tuple(_row(owner, kind, numbers, made, supply) for owner, kind in pairs)
-    index = {places[name][0]: number for number, name in enumerate(layout.names)}
+    index = numbered(slot for slot, _ in places.values())
+    firsts = accumulate(map(len, weights), initial=0)
+    rows = tuple(
+        _row(owner, kind, numbers, {name: slot for name, slot, _ in own}, first)
+        for owner, kind, own, first in zip(modules, kinds, weights, firsts)  # noqa: B905
+    )
     return Plan(
         kinds=kinds,
         makers=_makers(kinds),
@@ -127,8 +130,8 @@ def _report_closures(found: Sequence[tuple[str, nn.Module]]) -> None:
         for name in (*carried_names(state), *hooks):
             carry.attribute(join(path, name), state[name])
         for name in names_of_holders(state, targets):
-            carry.attribute(join(path, name), None)
-            carry.report(f"a {type(state[name]).__name__}; let it be a module, or use a list")
+            what = f"a {type(state[name]).__name__}; let it be a module, or use a list"
+            carry.report(what, join(path, name))
 
 
 def _kind_of(path: str, module: nn.Module) -> type[DependentModule]:
@@ -170,18 +173,16 @@ def _row(
     module: nn.Module,
     kind: type,
     numbers: dict[int, int],
-    made: dict[int, Slot],
-    supply: Iterator[int],
+    weights: dict[str, Slot],
+    first: int,
 ) -> Row:
-    """Look at one module; `supply` numbers the places of weights."""
+    """Look at one module; `first` is the number of the first of its weights."""
     state, dependents = module.__dict__, slots_of(module)
-    weights = {name: slot for name, slot, _ in _weights(module, made)}
-    places = [next(supply) for _ in weights]
     return Row(
         module=module,
         parameters=dict(state["_parameters"]),
         weights=tuple(weights),
-        first=places[0] if places else 0,
+        first=first,
         children=tuple(
             (name, child, numbers[id(child)] if child is not None else -1)
             for name, child in state["_modules"].items()

@@ -98,7 +98,8 @@ class Carrier:
 
     def __init__(self, targets: Mapping[int, Any]) -> None:
         self._targets = targets
-        self._made: dict[int, Any] = {}
+        # With what each was made from: an id is its own only as long as the object lives.
+        self._made: dict[int, tuple[object, Any]] = {}
         self._name = ""
 
     def attribute(self, name: str, value: Any) -> Any:
@@ -111,17 +112,15 @@ class Carrier:
         if id(value) in self._targets:
             return self._targets[id(value)]
         if id(value) in self._made:
-            return self._made[id(value)]
+            return self._made[id(value)][1]
         for kind, build in _BUILDERS:
             if isinstance(value, kind):
-                made = build(self, value)
-                self._made[id(value)] = made
-                return made
+                return self.started(value, build(self, value))
         return value
 
     def started(self, value: object, made: Any) -> Any:
         """Take note of a copy before it is filled: a container may hold itself."""
-        self._made[id(value)] = made
+        self._made[id(value)] = value, made
         return made
 
     def check_closure(self, function: FunctionType) -> FunctionType:
@@ -132,12 +131,12 @@ class Carrier:
             self.report("a function with a closure or a default; make it a method instead")
         return function
 
-    def report(self, what: str) -> None:
-        """Warn of something in the attribute at hand that goes on meaning the original."""
+    def report(self, what: str, name: str = "") -> None:
+        """Warn of what an attribute, the one at hand or `name`, holds that means the original."""
         logger.warning(
             "%s refers to the original model, and still uses the original weights in a functional "
             "call: it holds %s.",
-            self._name,
+            name or self._name,
             what,
         )
 

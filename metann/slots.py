@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -42,6 +42,11 @@ class Slot:
             return True
         found = (tensor.shape, tensor.dtype, tensor.device)
         return found == (self.shape, self.dtype, self.device)
+
+
+def numbered(slots: Iterable[Slot]) -> dict[Slot, int]:
+    """Number weights in the order in which they are first met: tied places have one number."""
+    return {slot: number for number, slot in enumerate(dict.fromkeys(slots))}
 
 
 def slots_of(module: nn.Module) -> Mapping[str, Slot]:

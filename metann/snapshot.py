@@ -1,7 +1,7 @@
 """Has a module tree changed its structure since it was last looked at?
 
-Plans for a tree are made once and used in every call, so asking must cost little: each question
-runs over all modules at once inside the interpreter's C loops.
+The places of dependents are looked up once and used in every substitution, so asking must cost
+little: each question runs over all modules at once inside the interpreter's C loops.
 """
 
 from __future__ import annotations

@@ -105,3 +105,17 @@ def test_a_learner_with_more_attributes_is_copied_with_them() -> None:
     assert copied.name == "mine"
     assert copied.module is not net
     assert same(copied.functional(list(net.parameters()), True, x), net(x))
+
+
+def test_modules_that_are_dicts_too_keep_their_own_items_side_by_side() -> None:
+    class Both(nn.Module, dict):
+        pass
+
+    net = nn.ModuleList(Both() for _ in range(20))
+    for number, item in enumerate(net):
+        item["number"] = [number]
+
+    bound = Learner(net).bind([])
+
+    assert [dict(item) for item in bound] == [{"number": [number]} for number in range(20)]
+    assert bound[0]["number"] is not net[0]["number"]
