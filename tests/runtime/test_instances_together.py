@@ -119,3 +119,15 @@ def test_modules_that_are_dicts_too_keep_their_own_items_side_by_side() -> None:
 
     assert [dict(item) for item in bound] == [{"number": [number]} for number in range(20)]
     assert bound[0]["number"] is not net[0]["number"]
+
+
+def test_cleared_tied_weights_stay_one_weight_when_the_module_is_moved() -> None:
+    net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    net[1].weight = net[0].weight
+    cleared = DependentModule.stateless(net).float()
+    weights = [weight.float() for weight in fresh(net)]
+
+    cleared.substitute_from_list(weights)
+
+    assert len(weights) == 3
+    assert cleared[1].weight is cleared[0].weight is weights[0]

@@ -338,3 +338,19 @@ def test_a_dtype_changed_with_to_is_followed() -> None:
     weights = fresh(net)
 
     assert learner.functional(weights, True, inputs().float()).dtype is torch.float32
+
+
+@pytest.mark.parametrize("name", ["weight", "bias"])
+def test_two_plain_layers_that_are_tied_and_untied_afterwards_are_followed(name: str) -> None:
+    net, x = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)), inputs()
+    learner = Learner(net)
+
+    setattr(net[1], name, getattr(net[0], name))
+    weights = fresh(net)
+    assert len(weights) == 3
+    assert same(learner.functional(weights, True, x), expected(net, weights, x))
+
+    setattr(net[1], name, nn.Parameter(torch.randn_like(getattr(net[0], name))))
+    weights = fresh(net)
+    assert len(weights) == 4
+    assert same(learner.functional(weights, True, x), expected(net, weights, x))
