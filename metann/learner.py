@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from metann.errors import ArgumentError, SubstitutionError
 from metann.filling import StalePlanError
+from metann.functional.replacing import Replacing
+from metann.functional.transforms import plain_form_is_needed
 from metann.module import DependentModule
 from metann.planning import make_plan
 from metann.rebuild import build, is_stale
@@ -73,15 +75,19 @@ class Learner(Generic[ModuleT]):
             eager: Any = torch.compiler
             return eager.disable(self.functional)(params, training, *args, **kwargs)
         plan = self._plan
+        instance: DependentModule | None = None
         # The way of nearly every call; for the others `_build` finds out what is the matter.
         if plan.layout.uniform and params.__class__ is list:
             try:
                 instance = build(plan, plan.layout.match(params), training, lasting=False)
             except (StalePlanError, SubstitutionError):
-                pass
-            else:
+                instance = None
+        if instance is None:
+            instance = self._build(params, training, lasting=False)
+        if plain_form_is_needed():
+            with Replacing():
                 return instance(*args, **kwargs)
-        return self._build(params, training, lasting=False)(*args, **kwargs)
+        return instance(*args, **kwargs)
 
     def bind(self, params: Params, training: bool | None = None) -> DependentModule:
         """Return an instance of the module with these weights, to keep.

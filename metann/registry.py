@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 from torch import nn
 
 from metann.errors import ConversionError, NoCounterpartError
+from metann.functional.derivatives import supply
 from metann.module import DependentModule
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ def counterpart_of(kind: type[nn.Module]) -> type[DependentModule]:
 
     Example: `nn.Linear` -> `metann.generated.DependentLinear`
     """
+    supply()
     if issubclass(kind, DependentModule):
         return kind
     known = vars(kind).get(_COUNTERPART) or generated_counterpart(kind)

@@ -11,7 +11,8 @@ from repository import REPOSITORY, Import, imports_of, package_files, python_fil
 # A module imports from the lines above its own, never from its own line or from below.
 
 RUNTIME = (
-    "metann.errors metann.utils",
+    "metann.errors metann.replaced metann.utils",
+    "metann.functional",
     "metann.fields metann.hooks metann.rnn metann.slots metann.tree",
     "metann.containers metann.embedding metann.layout metann.loading metann.moving "
     "metann.references metann.snapshot",
@@ -30,7 +31,7 @@ RUNTIME = (
 
 # Apart from the runtime: read -> plan -> render -> format -> write, and the command over them.
 CODEGEN = (
-    "metann.errors",
+    "metann.errors metann.replaced",
     "metann.codegen.errors metann.codegen.facts metann.codegen.source metann.codegen.syntax",
     "metann.codegen.locate metann.codegen.registrations metann.codegen.submodules "
     "metann.codegen.version",
@@ -116,7 +117,7 @@ def may_import(name: str, imported: Import) -> bool:
         return True
     if there is None:
         return False
-    if here == there == "metann.generated" or here == there == "metann.utils":
+    if here == there and here in {"metann.functional", "metann.generated", "metann.utils"}:
         return True
     if imported.when == "in a function" and (here, there) in LAZILY:
         return True

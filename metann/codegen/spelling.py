@@ -13,9 +13,12 @@ from metann.codegen.library import Library
 from metann.codegen.model import ImportPlan
 from metann.codegen.source import SourceFile
 from metann.codegen.syntax import code_of, text_of
+from metann.replaced import REPLACED
 
 _NN = ImportPlan("torch", "nn")
 _FUNCTIONAL = ImportPlan("torch.nn.functional", alias="F")
+_OUR_FUNCTIONS = ImportPlan("metann", "functional")
+_OURS = {row.original: row.by for row in REPLACED}
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Speller:
             return Spelled(name)
         if qualified in self.public:
             return Spelled(f"nn.{self.public[qualified]}", frozenset({_NN}))
+        if qualified in _OURS:
+            return Spelled(f"functional.{_OURS[qualified]}", frozenset({_OUR_FUNCTIONS}))
         if module == "torch.nn.functional":
             return Spelled(f"F.{name}", frozenset({_FUNCTIONAL}))
         if qualified == "torch.Tensor" or module != "torch":

@@ -1,0 +1,101 @@
+"""Second derivatives that torch lacks, supplied to torch's own kernels.
+
+Where the backward pass of a fused kernel has no derivative (or a wrong one), torch's dispatcher is
+given one: when a graph is made of the backward pass, `create_graph=True`, the pass is computed by
+plain operations, which have all derivatives. In every other case torch's own kernel runs, so first
+order costs what it costs without metann; and it does not matter who calls the operation: a
+layer of torch, a user's own forward, a hook.
+
+It is done once in a process, when the first module is converted or planned for, or the first
+form of `metann.functional` is called; never at import. Outside of metann's calls it can be seen
+only where torch would raise "derivative for ... is not implemented" or be wrong.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from inspect import signature
+from typing import Any
+
+import torch
+
+from metann.functional.attention import flash_attention_backward
+from metann.replaced import SUPPLIED, Supplied
+
+# torch's stubs do not know this module in full.
+_c: Any = import_module("torch._C")
+_KEYS = ("AutogradCPU", "AutogradCUDA")
+_FORMS: dict[str, Callable[..., Any]] = {
+    form.__name__: form for form in (flash_attention_backward,)
+}
+_lock = threading.Lock()
+
+
+@dataclass
+class _State:
+    """The registrations last as long as this library is alive."""
+
+    library: Any = None
+
+
+_state = _State()
+
+
+def supply() -> None:
+    """Give torch the derivatives of `metann.replaced.SUPPLIED`, unless it has them already."""
+    if _state.library is None:
+        with _lock:
+            if _state.library is None:
+                _state.library = _registered()
+
+
+# torch.compile takes it as done; see `transforms.plain_form_is_needed`.
+vars(supply)["_dynamo_marked_constant"] = True
+
+
+def _registered() -> Any:
+    library: Any = torch.library.Library("aten", "IMPL")
+    # Known since torch 2.7; before, torch can only warn of what is meant here.
+    options = (
+        {"allow_override": True} if "allow_override" in signature(library.impl).parameters else {}
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for row in SUPPLIED:
+            operator = _operator(row)
+            if operator is not None:
+                kernel = _kernel(operator, _FORMS[row.by])
+                for key in _KEYS:
+                    library.impl(operator, kernel, key, with_keyset=True, **options)
+    return library
+
+
+def _operator(row: Supplied) -> Any:
+    """The operator, if this torch has it with the arguments that our form takes."""
+    name, _, overload = row.operator.partition(".")
+    packet = getattr(torch.ops.aten, name, None)
+    operator: Any = getattr(packet, overload or "default", None)
+    if operator is None:
+        return None
+    known = [argument.name for argument in operator._schema.arguments]
+    return operator if known == [*signature(_FORMS[row.by]).parameters] else None
+
+
+def _kernel(operator: Any, form: Callable[..., Any]) -> Callable[..., Any]:
+    """What torch calls for `operator` where gradients may be recorded."""
+
+    def kernel(keyset: Any, *args: Any, **kwargs: Any) -> Any:
+        if torch.is_grad_enabled() and _requires_grad((*args, *kwargs.values())):
+            return form(*args, **kwargs)
+        with _c._AutoDispatchBelowAutograd():
+            return operator.redispatch(keyset & _c._after_autograd_keyset, *args, **kwargs)
+
+    return kernel
+
+
+def _requires_grad(values: tuple[Any, ...]) -> bool:
+    return any(isinstance(value, torch.Tensor) and value.requires_grad for value in values)

@@ -1,0 +1,44 @@
+"""Putting our forms in the place of torch's functions, where a user's own module calls these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from torch.overrides import TorchFunctionMode
+from typing_extensions import override
+
+from metann.replaced import REPLACED
+
+
+class Replacing(TorchFunctionMode):
+    """While it is entered, torch's functions in `metann.replaced.REPLACED` are ours.
+
+    For transforms only: it looks at each call of torch, which takes about a microsecond.
+    """
+
+    @override
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Call our form if there is one."""
+        return _forms().get(func, func)(*args, **(kwargs or {}))
+
+
+@cache
+def _forms() -> dict[Callable[..., Any], Callable[..., Any]]:
+    ours = import_module("metann.functional")
+    found = {_torchs(row.original): getattr(ours, row.by) for row in REPLACED}
+    return {original: form for original, form in found.items() if original is not None}
+
+
+def _torchs(name: str) -> Callable[..., Any] | None:
+    """The function of this name; None if this torch has none."""
+    module, _, attribute = name.rpartition(".")
+    return getattr(import_module(module), attribute, None)
