@@ -12,6 +12,8 @@ from samples.sample import Given, Sample
 from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
+from metann.functional import derivatives
+
 
 class Used(nn.Module):
     """Holds a layer that has no forward of its own, and calls a function on it instead."""
@@ -32,6 +34,19 @@ def allowed_warnings(sample: Sample) -> Iterator[None]:
         for message in sample.warns:
             warnings.filterwarnings("ignore", message=message)
         yield
+
+
+@contextmanager
+def torch_alone() -> Iterator[None]:
+    """torch without the derivatives that metann gives to the whole process."""
+    state = derivatives._state
+    library, state.library = state.library, None
+    if library is not None:
+        library._destroy()
+    yield
+    # A conversion inside has supplied them again by itself.
+    if library is not None:
+        derivatives.supply()
 
 
 def constructed(sample: Sample, layer: type[nn.Module], seed: int = 0) -> nn.Module:

@@ -1,5 +1,7 @@
 """The samples themselves, against torch alone: each one runs, and means what it says."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from every_layer import SAMPLES_OF, for_each_use_of
@@ -12,6 +14,7 @@ from measuring import (
     run,
     scalar,
     second_gradients,
+    torch_alone,
 )
 from samples import SAMPLES
 from samples.sample import Sample
@@ -21,6 +24,13 @@ WITHOUT_SAMPLE = {
     nn.Module: "the base class: it has no parameters and no forward",
     nn.DataParallel: "cannot be converted, for it makes its own replicas: convert what it wraps",
 }
+
+
+@pytest.fixture(autouse=True)
+def _torch_alone() -> Iterator[None]:
+    """The claims are about torch, whatever else this process has converted before."""
+    with torch_alone():
+        yield
 
 
 def test_every_public_layer_of_torch_has_a_sample():
