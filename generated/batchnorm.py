@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from metann.batch_norm import AveragesOverAll
 from metann.fields import dependent
 from metann.module import DependentModule
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from torch.types import Device
 
 
-class DependentBatchNorm1d(nn.BatchNorm1d, DependentModule):
+class DependentBatchNorm1d(AveragesOverAll, nn.BatchNorm1d, DependentModule):
     """Counterpart of torch.nn.BatchNorm1d.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html>
@@ -86,7 +87,7 @@ class DependentLazyBatchNorm1d(nn.LazyBatchNorm1d, DependentModule):
         def __call__(self, input: Tensor) -> Tensor: ...
 
 
-class DependentBatchNorm2d(nn.BatchNorm2d, DependentModule):
+class DependentBatchNorm2d(AveragesOverAll, nn.BatchNorm2d, DependentModule):
     """Counterpart of torch.nn.BatchNorm2d.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html>
@@ -154,7 +155,7 @@ class DependentLazyBatchNorm2d(nn.LazyBatchNorm2d, DependentModule):
         def __call__(self, input: Tensor) -> Tensor: ...
 
 
-class DependentBatchNorm3d(nn.BatchNorm3d, DependentModule):
+class DependentBatchNorm3d(AveragesOverAll, nn.BatchNorm3d, DependentModule):
     """Counterpart of torch.nn.BatchNorm3d.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm3d.html>

@@ -15,6 +15,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from metann.buffers import copied
 from metann.hooks import OWNS_HOOKS
 from metann.places import REMEMBERED
 from metann.slots import NO_SLOTS, SLOTS, Slot
@@ -245,7 +246,7 @@ def _add_buffers(
         if name in own:
             continue
         if value is not None and id(value) not in clones:
-            clones[id(value)] = value.clone()
+            clones[id(value)] = copied(name, value)
         own[name] = None if value is None else clones[id(value)]
 
 

@@ -90,9 +90,13 @@ class Layout:
             self.check(tensors)
         return tensors
 
+    def is_named_by(self, params: Mapping[str, Tensor]) -> bool:
+        """Whether the mapping has the name of each weight, and no other."""
+        return params.keys() == self._index.keys()
+
     def arrange(self, params: Mapping[str, Tensor]) -> list[Tensor]:
         """Sort a mapping by weight: `{"b": tb, "a": ta}` -> `[ta, tb]`."""
-        if params.keys() == self._index.keys():
+        if self.is_named_by(params):
             return [params[name] for name in self.names]
         problems = [self._unknown(name) for name in params if self._find(name) is None]
         given, torn = self._known(params)

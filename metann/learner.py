@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from contextlib import nullcontext
+from typing import Any, Generic, Literal, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
 
+from metann.buffers import Given, Policy, require_policy, split, write_back
 from metann.errors import ArgumentError, SubstitutionError
 from metann.filling import StalePlanError
 from metann.functional.replacing import Replacing
@@ -51,19 +53,51 @@ class Learner(Generic[ModuleT]):
         self.module: ModuleT = module
         self._plan = make_plan(module)
 
-    def functional(self, params: Params, training: bool, *args: Any, **kwargs: Any) -> Any:
+    @overload
+    def functional(
+        self,
+        params: Params,
+        training: bool,
+        *args: Any,
+        buffers: Literal["return"],
+        **kwargs: Any,
+    ) -> tuple[Any, dict[str, Tensor]]: ...
+    @overload
+    def functional(
+        self,
+        params: Params,
+        training: bool,
+        *args: Any,
+        buffers: Literal["copy", "writeback"] = "copy",
+        **kwargs: Any,
+    ) -> Any: ...
+    def functional(
+        self,
+        params: Params,
+        training: bool,
+        *args: Any,
+        buffers: Policy = "copy",
+        **kwargs: Any,
+    ) -> Any:
         """Return what the module returns under `params`.
 
         Args:
             params: tensors in the order of `module.parameters()`, or a mapping by the names of
-                `module.named_parameters()`; shapes as there, tied weights once.
+                `module.named_parameters()`; shapes as there, tied weights once. A mapping may
+                name buffers, too: copies of these are used in place of the module's.
             training: as in `module.train(training)`.
             args: passed on to the module.
+            buffers: what becomes of the buffers that the call updates, such as the running
+                statistics of a batch normalisation. "copy": it works on copies, which are thrown
+                away. "return": the result is the pair of the output and these, by the names of
+                `module.named_buffers()`. "writeback": they are written into the module once the
+                call has succeeded. Inside `torch.vmap` there is one of each for every element.
             kwargs: passed on to the module.
 
         Raises:
             SubstitutionError: `params` do not fit; the message lists every misfit.
-            ArgumentError: a `TypeError`; `training` is no bool.
+            ArgumentError: a `TypeError`; `training` is no bool, `buffers` is none of these, or
+                "writeback" inside a transform of torch.func.
         """
         if training.__class__ is not bool:
             raise ArgumentError(
@@ -73,7 +107,11 @@ class Learner(Generic[ModuleT]):
         if _is_compiling():
             # The tracer cannot follow the rebuild; what `bind` returns it can compile.
             eager: Any = torch.compiler
-            return eager.disable(self.functional)(params, training, *args, **kwargs)
+            disabled = eager.disable(self.functional)
+            return disabled(params, training, *args, buffers=buffers, **kwargs)
+        if buffers != "copy":
+            require_policy(buffers)
+            return self._with_buffers(buffers, params, training, args, kwargs)
         plan = self._plan
         instance: DependentModule | None = None
         # The way of nearly every call; for the others `_build` finds out what is the matter.
@@ -89,6 +127,23 @@ class Learner(Generic[ModuleT]):
                 return instance(*args, **kwargs)
         return instance(*args, **kwargs)
 
+    def _with_buffers(
+        self,
+        policy: Policy,
+        params: Params,
+        training: bool,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """What `functional` does where the updated buffers are asked for."""
+        instance = self._build(params, training, lasting=False)
+        with Replacing() if plain_form_is_needed() else nullcontext():
+            output = instance(*args, **kwargs)
+        if policy == "return":
+            return output, dict(instance.named_buffers())
+        write_back(instance, self.module)
+        return output
+
     def bind(self, params: Params, training: bool | None = None) -> DependentModule:
         """Return an instance of the module with these weights, to keep.
 
@@ -97,7 +152,7 @@ class Learner(Generic[ModuleT]):
         module has now; other attributes are carried over, lists, dicts and sets copied.
 
         Args:
-            params: as in `functional`.
+            params: as in `functional`, buffers among them.
             training: as in `module.train(training)`; None keeps the mode of every submodule.
 
         Raises:
@@ -108,11 +163,14 @@ class Learner(Generic[ModuleT]):
     def _build(self, params: Params, training: bool | None, lasting: bool) -> DependentModule:
         """An instance with `params`, made from a plan that is not stale."""
         # An iterator can be gone through only once.
-        given: Any = [*params] if isinstance(params, Iterator) else params
+        params = [*params] if isinstance(params, Iterator) else params
         plan = self._plan
+        is_mixed = isinstance(params, Mapping) and not plan.layout.is_named_by(params)
+        given = split(self.module, params) if is_mixed else Given(params)
         try:
             if plan.layout.uniform or plan.weights_hold():
-                return build(plan, plan.layout.match(given), training, lasting)
+                weights = plan.layout.match(given.params)
+                return build(plan, weights, training, lasting, given.copies)
         except StalePlanError:
             pass
         except SubstitutionError:
@@ -120,7 +178,7 @@ class Learner(Generic[ModuleT]):
                 raise
         # Replaced whole, so that threads see the one or the other.
         plan = self._plan = make_plan(self.module)
-        return build(plan, plan.layout.match(given), training, lasting)
+        return build(plan, plan.layout.match(given.params), training, lasting, given.copies)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_plan"}

@@ -25,7 +25,11 @@ _set = object.__setattr__
 
 
 def build(
-    plan: Plan, weights: Sequence[Tensor | None], training: bool | None, lasting: bool
+    plan: Plan,
+    weights: Sequence[Tensor | None],
+    training: bool | None,
+    lasting: bool,
+    buffers: Mapping[int, Tensor] | None = None,
 ) -> DependentModule:
     """Make a new instance of the tree that uses `weights`, given in the order of the layout.
 
@@ -34,6 +38,7 @@ def build(
         weights: one a weight.
         training: the mode of every module; None for that of the original's.
         lasting: the instance is to be kept, so it gets hook tables of its own now.
+        buffers: what it uses in place of copies of the original's, by the identity of those.
 
     Raises:
         StalePlanError: the tree is not what was planned for.
@@ -41,7 +46,7 @@ def build(
     placed = weights if plan.order is None else [weights[number] for number in plan.order]
     makers = plan.makers
     made: list[Any] = [*map(_new, plan.kinds)] if makers is None else [make() for make in makers]
-    clones: dict[int, Tensor] = {}
+    clones: dict[int, Tensor] = {**buffers} if buffers else {}
     flags = plan.flags
     for_children = [*made, None]
     for fill, instance in zip(plan.fills, made):  # noqa: B905

@@ -13,7 +13,7 @@ from repository import REPOSITORY, Import, imports_of, package_files, python_fil
 RUNTIME = (
     "metann.errors metann.replaced metann.utils",
     "metann.functional",
-    "metann.fields metann.hooks metann.rnn metann.slots metann.tree",
+    "metann.batch_norm metann.fields metann.hooks metann.rnn metann.slots metann.tree",
     "metann.containers metann.embedding metann.layout metann.loading metann.moving "
     "metann.references metann.snapshot",
     "metann.copying metann.places",
@@ -22,6 +22,7 @@ RUNTIME = (
     "metann.generated",
     "metann.registry",
     "metann.convert metann.on_demand",
+    "metann.buffers",
     "metann.filling",
     "metann.planning",
     "metann.rebuild",

@@ -136,6 +136,21 @@ MIXINS: Mapping[str, Mixin] = {
         "FlatWeights",
         "torch hands its kernels a second list of the weights, which substitution makes stale",
     ),
+    "torch.nn.modules.batchnorm.BatchNorm1d": Mixin(
+        "metann.batch_norm",
+        "AveragesOverAll",
+        "torch reads the number of batches as a Python number, which vmap does not allow",
+    ),
+    "torch.nn.modules.batchnorm.BatchNorm2d": Mixin(
+        "metann.batch_norm",
+        "AveragesOverAll",
+        "torch reads the number of batches as a Python number, which vmap does not allow",
+    ),
+    "torch.nn.modules.batchnorm.BatchNorm3d": Mixin(
+        "metann.batch_norm",
+        "AveragesOverAll",
+        "torch reads the number of batches as a Python number, which vmap does not allow",
+    ),
     "torch.nn.modules.sparse.Embedding": Mixin(
         "metann.embedding",
         "Renormalises",

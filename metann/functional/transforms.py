@@ -36,6 +36,11 @@ def plain_form_is_needed() -> bool:
 vars(plain_form_is_needed)["_dynamo_marked_constant"] = True
 
 
+def in_transform() -> bool:
+    """Whether a transform of torch.func is at work: vmap, grad, vjp, jvp, functionalize, ..."""
+    return _interpreters.peek_interpreter_stack() is not None
+
+
 def vmap_levels() -> list[tuple[int, int]]:
     """The level and the batch size of each `torch.vmap` at work, outermost first."""
     if _interpreters.peek_interpreter_stack() is None:

@@ -142,12 +142,13 @@ def test_every_message_says_where_the_names_and_shapes_stand(use) -> None:
         use(mlp(), {})
 
 
-def test_a_buffer_is_no_weight() -> None:
-    net = nn.BatchNorm1d(3)
+def test_a_buffer_is_no_dependent() -> None:
+    net = DependentModule(nn.BatchNorm1d(3))
     named = {**dict(net.named_parameters()), "running_mean": torch.randn(3)}
+    net.clear_params()
 
     with pytest.raises(SubstitutionError, match="unknown: running_mean"):
-        call(net, named)
+        net.substitute(named)
 
 
 @both

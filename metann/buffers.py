@@ -1,0 +1,139 @@
+"""What becomes of buffers in a functional call: running statistics, counters, caches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from metann.errors import ArgumentError, SubstitutionError
+from metann.functional.transforms import batched_over_all_levels, in_transform
+from metann.slots import slots_of
+from metann.tree import join, walk
+
+Policy = Literal["copy", "return", "writeback"]
+POLICIES: tuple[Policy, ...] = get_args(Policy)
+# torch reads it as a number when a batch normalisation averages over all batches
+# (`momentum=None`), which no value that differs between the elements of a vmap can be.
+_SAME_FOR_ALL = "num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a call was given.
+
+    Attributes:
+        params: the weights.
+        copies: copies of the buffers given beside them, by the identity of the original's.
+    """
+
+    params: Any
+    copies: Mapping[int, Tensor] = field(default_factory=dict[int, Tensor])
+
+
+def require_policy(policy: object) -> None:
+    """Raise unless `policy` is one, and can be kept where we are.
+
+    Raises:
+        ArgumentError: a `TypeError`; it is none, or the original can not be written to.
+    """
+    if policy not in POLICIES:
+        raise ArgumentError(
+            f"buffers must be one of {', '.join(map(repr, POLICIES))}, got {policy!r}. A mapping "
+            "of values goes into params, by name; an argument of this name that is meant for the "
+            "module itself has to be given by position."
+        )
+    if policy == "writeback" and in_transform():
+        raise ArgumentError(
+            "buffers='writeback' inside a torch.func transform: the module would be left with "
+            "tensors of the transform, or with one value for many. Use buffers='return', return "
+            "what you get from the transformed function, and store that."
+        )
+
+
+def copied(name: str, buffer: Tensor) -> Tensor:
+    """A copy to be written into; inside `torch.vmap` one for each element."""
+    return buffer.clone() if name == _SAME_FOR_ALL else batched_over_all_levels(buffer)
+
+
+def split(module: nn.Module, params: Any) -> Given:
+    """Tell the weights of a mapping from the buffers that stand in it beside them.
+
+    Raises:
+        SubstitutionError: a buffer has another shape, dtype or device than the module's.
+    """
+    known = {name: buffer for name, buffer in _named(module) if name in params}
+    if not known:
+        return Given(params)
+    copies: dict[int, Tensor] = {}
+    given: dict[int, Tensor] = {}
+    problems: list[str] = []
+    for name, buffer in known.items():
+        tensor = params[name]
+        problem = _misfit(name, tensor, buffer)
+        if problem is None and given.setdefault(id(buffer), tensor) is not tensor:
+            problem = f"{name} is the same tensor as another buffer but got another value"
+        if problem is None:
+            copies.setdefault(id(buffer), copied(name, tensor))
+        else:
+            problems.append(problem)
+    if problems:
+        raise SubstitutionError(
+            "the buffers do not fit, nothing was changed: "
+            + "; ".join(problems)
+            + ". named_buffers() lists the names and shapes."
+        )
+    return Given({name: params[name] for name in params if name not in known}, copies)
+
+
+def write_back(values: nn.Module, module: nn.Module) -> None:
+    """Write the buffers of an instance of `module` into `module`, in place where they fit."""
+    instances = dict(walk(values))
+    for path, original in walk(module):
+        instance = instances.get(path)
+        if instance is not None:
+            _write_table(instance, original)
+
+
+def _write_table(instance: nn.Module, original: nn.Module) -> None:
+    table = original.__dict__["_buffers"]
+    weights = {*slots_of(instance)}
+    for name, value in instance.__dict__["_buffers"].items():
+        if name in weights:
+            continue
+        current = table.get(name)
+        if isinstance(value, Tensor) and isinstance(current, Tensor) and _fits(value, current):
+            with torch.no_grad():
+                current.copy_(value)
+        else:
+            table[name] = value.detach() if isinstance(value, Tensor) else value
+
+
+def _named(module: nn.Module) -> list[tuple[str, Tensor]]:
+    """The buffers by each of their names, the dependents of a dependent module left out."""
+    return [
+        (join(path, name), buffer)
+        for path, part in walk(module)
+        for name, buffer in part.__dict__["_buffers"].items()
+        if buffer is not None and name not in slots_of(part)
+    ]
+
+
+def _misfit(name: str, tensor: object, buffer: Tensor) -> str | None:
+    if not isinstance(tensor, Tensor):
+        return f"{name} must be a tensor, got {type(tensor).__name__}"
+    if not _fits(tensor, buffer):
+        return f"{name} must be {_look(buffer)}, got {_look(tensor)}"
+    return None
+
+
+def _fits(tensor: Tensor, other: Tensor) -> bool:
+    return _look(tensor) == _look(other)
+
+
+def _look(tensor: Tensor) -> str:
+    """Example: "torch.float32 of shape (3,) on cpu"."""
+    return f"{tensor.dtype} of shape {tuple(tensor.shape)} on {tensor.device}"
