@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from metann.attention import AttendsPlainly
 from metann.fields import dependent, submodule
 from metann.module import DependentModule
 
@@ -361,7 +362,7 @@ class DependentSoftshrink(nn.Softshrink, DependentModule):
         return F.softshrink(input, self.lambd)
 
 
-class DependentMultiheadAttention(nn.MultiheadAttention, DependentModule):
+class DependentMultiheadAttention(AttendsPlainly, nn.MultiheadAttention, DependentModule):
     """Counterpart of torch.nn.MultiheadAttention.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html>

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from metann.attention import AttendsPlainly
 from metann.fields import submodule
 from metann.module import DependentModule
 
@@ -83,7 +84,7 @@ class DependentTransformer(nn.Transformer, DependentModule):
         ) -> Tensor: ...
 
 
-class DependentTransformerEncoder(nn.TransformerEncoder, DependentModule):
+class DependentTransformerEncoder(AttendsPlainly, nn.TransformerEncoder, DependentModule):
     """Counterpart of torch.nn.TransformerEncoder.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerEncoder.html>
@@ -157,7 +158,7 @@ class DependentTransformerDecoder(nn.TransformerDecoder, DependentModule):
         ) -> Tensor: ...
 
 
-class DependentTransformerEncoderLayer(nn.TransformerEncoderLayer, DependentModule):
+class DependentTransformerEncoderLayer(AttendsPlainly, nn.TransformerEncoderLayer, DependentModule):
     """Counterpart of torch.nn.TransformerEncoderLayer.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerEncoderLayer.html>

@@ -23,6 +23,10 @@ class SubstitutionError(MetannError, ValueError):
     """The tensors given do not fit the dependents; nothing was changed."""
 
 
+class NoSecondOrderError(MetannError, RuntimeError):
+    """A fused kernel of torch was asked for a second derivative that cannot be computed again."""
+
+
 class ArgumentError(MetannError, TypeError):
     """An argument is of a type that makes no sense."""
 

@@ -12,6 +12,7 @@ from torch.nn.parameter import Parameter
 
 from metann import dependents as _dependents
 from metann.copying import deep_copy, reduce_by_origin
+from metann.functional.derivatives import supply
 from metann.hooks import OwnHooks
 from metann.loading import load_into, one_load
 from metann.moving import Once
@@ -59,6 +60,7 @@ class DependentModule(OwnHooks):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102
         if cls is not DependentModule or not (args or kwargs):
+            supply()  # A counterpart may be constructed, or unpickled, and never converted to.
             return super().__new__(cls)
         from metann.convert import converted_by_call
 

@@ -44,6 +44,14 @@ class Supplied:
     link: str
 
 
+_EMBEDDING_BAG = (
+    "https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.embedding_bag.html"
+)
+_WEIGHT_NORM = (
+    "https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.parametrizations."
+    "weight_norm.html"
+)
+
 REPLACED: tuple[Replaced, ...] = (
     Replaced(
         "torch.nn.functional.scaled_dot_product_attention",
@@ -51,13 +59,97 @@ REPLACED: tuple[Replaced, ...] = (
         "the fused kernels have neither a forward-mode derivative nor a batching rule",
         "https://github.com/pytorch/pytorch/issues/128971",
     ),
+    Replaced(
+        "torch.nn.functional.multi_head_attention_forward",
+        "multi_head_attention_forward",
+        "it calls torch's attention, the one above",
+        "https://github.com/pytorch/pytorch/issues/128971",
+    ),
+    Replaced(
+        "torch._nested_tensor_from_mask_left_aligned",
+        "nested_tensor_from_mask_left_aligned",
+        "a Transformer's way to a nested tensor, which no transform of torch can go",
+        "https://docs.pytorch.org/docs/stable/nested.html",
+    ),
+    Replaced(
+        "torch.nn.functional.embedding",
+        "embedding",
+        "its forward mode gives the row of the padding a derivative, and max_norm writes in place",
+        "https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.embedding.html",
+    ),
+    Replaced(
+        "torch.nn.functional.embedding_bag",
+        "embedding_bag",
+        "its kernels have neither a forward-mode derivative nor a batching rule",
+        _EMBEDDING_BAG,
+    ),
+    Replaced(
+        "torch._weight_norm",
+        "weight_norm",
+        "its kernel has neither a forward-mode derivative nor a batching rule",
+        _WEIGHT_NORM,
+    ),
+    Replaced(
+        "torch.nn.functional.normalize",
+        "normalize",
+        "with out=, as in spectral norm, it has neither forward mode nor a batching rule",
+        "https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.normalize.html",
+    ),
+    Replaced(
+        "torch.linalg.householder_product",
+        "householder_product",
+        "its backward pass has no batching rule",
+        "https://docs.pytorch.org/docs/stable/generated/torch.linalg.householder_product.html",
+    ),
 )
 
 SUPPLIED: tuple[Supplied, ...] = (
     Supplied(
         "_scaled_dot_product_flash_attention_for_cpu_backward",
-        "flash_attention_backward",
+        "flash_attention_for_cpu_backward",
         "its derivative is not implemented, so no Transformer layer had a second order",
         "https://github.com/pytorch/pytorch/issues/117974",
+    ),
+    Supplied(
+        "_scaled_dot_product_flash_attention_backward",
+        "flash_attention_backward",
+        "its derivative is not implemented; the same on CUDA",
+        "https://github.com/pytorch/pytorch/issues/117974",
+    ),
+    Supplied(
+        "_scaled_dot_product_efficient_attention_backward",
+        "efficient_attention_backward",
+        "its derivative is not implemented; the same on CUDA, where there is a mask",
+        "https://github.com/pytorch/pytorch/issues/117974",
+    ),
+    Supplied(
+        "_scaled_dot_product_cudnn_attention_backward",
+        "cudnn_attention_backward",
+        "its derivative is not implemented; the same with cuDNN",
+        "https://github.com/pytorch/pytorch/issues/117974",
+    ),
+    Supplied(
+        "_embedding_bag_backward",
+        "embedding_bag_backward",
+        "its derivative is not implemented, so no EmbeddingBag had a second order",
+        _EMBEDDING_BAG,
+    ),
+    Supplied(
+        "_embedding_bag_per_sample_weights_backward",
+        "embedding_bag_weights_backward",
+        "its derivative is not implemented",
+        _EMBEDDING_BAG,
+    ),
+    Supplied(
+        "_weight_norm_differentiable_backward",
+        "weight_norm_backward",
+        "its derivative is wrong: it takes the norms, which depend on v, as constants",
+        _WEIGHT_NORM,
+    ),
+    Supplied(
+        "_weight_norm_interface_backward",
+        "weight_norm_backward",
+        "its derivative is not implemented, and it has no batching rule",
+        _WEIGHT_NORM,
     ),
 )

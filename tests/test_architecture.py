@@ -13,7 +13,8 @@ from repository import REPOSITORY, Import, imports_of, package_files, python_fil
 RUNTIME = (
     "metann.errors metann.replaced metann.utils",
     "metann.functional",
-    "metann.batch_norm metann.fields metann.hooks metann.rnn metann.slots metann.tree",
+    "metann.attention metann.batch_norm metann.fields metann.hooks metann.rnn metann.slots "
+    "metann.tree",
     "metann.containers metann.embedding metann.layout metann.loading metann.moving "
     "metann.references metann.snapshot",
     "metann.copying metann.places",
@@ -25,7 +26,7 @@ RUNTIME = (
     "metann.buffers",
     "metann.filling",
     "metann.planning",
-    "metann.rebuild",
+    "metann.rebuild metann.tracing",
     "metann.learner",
     "metann",
 )

@@ -163,6 +163,21 @@ MIXINS: Mapping[str, Mixin] = {
         "with max_norm torch writes into the weight, which may be the caller's tensor",
         {"self.weight": "self.own_weight"},
     ),
+    "torch.nn.modules.activation.MultiheadAttention": Mixin(
+        "metann.attention",
+        "AttendsPlainly",
+        "torch's fused kernels, and nested tensors, know of no transforms",
+    ),
+    "torch.nn.modules.transformer.TransformerEncoder": Mixin(
+        "metann.attention",
+        "AttendsPlainly",
+        "torch's fused kernels, and nested tensors, know of no transforms",
+    ),
+    "torch.nn.modules.transformer.TransformerEncoderLayer": Mixin(
+        "metann.attention",
+        "AttendsPlainly",
+        "torch's fused kernels, and nested tensors, know of no transforms",
+    ),
     "torch.nn.modules.container.Sequential": Mixin(
         "metann.containers",
         "ConvertsInserted",

@@ -7,5 +7,19 @@ operation is replaced by which, and why, stands in `metann.replaced`.
 """
 
 from metann.functional.attention import scaled_dot_product_attention
+from metann.functional.embeddings import embedding, embedding_bag
+from metann.functional.multi_head_attention import multi_head_attention_forward
+from metann.functional.nested import nested_tensor_from_mask_left_aligned
+from metann.functional.normalised_weights import weight_norm
+from metann.functional.parametrizing import householder_product, normalize
 
-__all__ = ["scaled_dot_product_attention"]
+__all__ = [
+    "embedding",
+    "embedding_bag",
+    "householder_product",
+    "multi_head_attention_forward",
+    "nested_tensor_from_mask_left_aligned",
+    "normalize",
+    "scaled_dot_product_attention",
+    "weight_norm",
+]

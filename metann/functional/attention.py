@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from metann.functional.precision import autocast_dtype, lowered, without_autocast
 from metann.functional.transforms import plain_form_is_needed
 
 
@@ -36,7 +36,7 @@ def scaled_dot_product_attention(
         enable_gqa: `Hq` may be a multiple of `H`; heads of key and value are shared.
 
     Returns:
-        shape (..., Hq, L, Ev).
+        shape (..., Hq, L, Ev); zeros for a query that may attend to nothing.
 
     Source: torch.nn.functional.scaled_dot_product_attention.
     """
@@ -44,38 +44,28 @@ def scaled_dot_product_attention(
         return F.scaled_dot_product_attention(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
         )
-    if enable_gqa:
-        key, value = (_shared_by(t, query) for t in (key, value))
-    weights = _weights(query, key, attn_mask, is_causal, scale)
-    return F.dropout(weights, dropout_p) @ value
+    device = query.device.type
+    dtype = autocast_dtype(device)
+    query, key, value = lowered(query, dtype), lowered(key, dtype), lowered(value, dtype)
+    attn_mask = lowered(attn_mask, dtype)
+    with without_autocast(device):
+        if enable_gqa:
+            key, value = shared_by(query, key), shared_by(query, value)
+        weights = attention_weights(query, key, attn_mask, is_causal, scale)
+        if dropout_p != 0:
+            weights = F.dropout(weights, dropout_p)
+        return (weights @ value.to(weights.dtype)).to(query.dtype)
 
 
-def flash_attention_backward(
-    grad_out: Tensor,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    out: Tensor,
-    logsumexp: Tensor,
-    dropout_p: float,
-    is_causal: bool,
-    attn_mask: Tensor | None = None,
-    scale: float | None = None,
-) -> Any:
-    """The gradients of query, key and value, as a computation that can be differentiated."""
-    factor = query.shape[-1] ** -0.5 if scale is None else scale
-    weights = _weights(query, key, attn_mask, is_causal, scale)
-    grad_weights = grad_out @ value.mT
-    grad_scores = weights * (grad_weights - (grad_weights * weights).sum(-1, keepdim=True))
-    return (grad_scores @ key) * factor, (grad_scores.mT @ query) * factor, weights.mT @ grad_out
-
-
-def _weights(
+def attention_weights(
     query: Tensor, key: Tensor, attn_mask: Tensor | None, is_causal: bool, scale: float | None
 ) -> Tensor:
-    """How much each query attends to each key: rows that sum to 1, or to 0 if all is masked."""
-    factor = query.shape[-1] ** -0.5 if scale is None else scale
-    scores = (query @ key.mT) * factor
+    """How much each query attends to each key: rows that sum to 1, or to 0 if all is masked.
+
+    In float32 for queries of half precision, as torch's kernels compute them.
+    """
+    precise = torch.promote_types(query.dtype, torch.float32)
+    scores = (query.to(precise) @ key.to(precise).mT) * score_factor(query, scale)
     if is_causal:
         earlier = torch.ones(scores.shape[-2:], dtype=torch.bool, device=query.device).tril()
         scores = scores.masked_fill(~earlier, -math.inf)
@@ -89,6 +79,11 @@ def _weights(
     return scores.masked_fill(is_empty, 0.0).softmax(-1).masked_fill(is_empty, 0.0)
 
 
-def _shared_by(heads: Tensor, query: Tensor) -> Tensor:
+def score_factor(query: Tensor, scale: float | None) -> float:
+    """What the products of queries and keys are multiplied with."""
+    return max(query.shape[-1], 1) ** -0.5 if scale is None else scale
+
+
+def shared_by(query: Tensor, heads: Tensor) -> Tensor:
     """Repeat heads of keys or values so that each head of the queries has one."""
     return heads.repeat_interleave(query.shape[-3] // heads.shape[-3], dim=-3)

@@ -23,14 +23,25 @@ from typing import Any
 
 import torch
 
-from metann.functional.attention import flash_attention_backward
+from metann.functional import attention_gradients, embeddings, normalised_weights
 from metann.replaced import SUPPLIED, Supplied
 
 # torch's stubs do not know this module in full.
 _c: Any = import_module("torch._C")
 _KEYS = ("AutogradCPU", "AutogradCUDA")
+# A backward pass is batched without its forward in torch.func.jacrev and is_grads_batched=True.
+_VMAP = "FuncTorchBatched"
 _FORMS: dict[str, Callable[..., Any]] = {
-    form.__name__: form for form in (flash_attention_backward,)
+    form.__name__: form
+    for form in (
+        attention_gradients.flash_attention_for_cpu_backward,
+        attention_gradients.flash_attention_backward,
+        attention_gradients.efficient_attention_backward,
+        attention_gradients.cudnn_attention_backward,
+        embeddings.embedding_bag_backward,
+        embeddings.embedding_bag_weights_backward,
+        normalised_weights.weight_norm_backward,
+    )
 }
 _lock = threading.Lock()
 
@@ -71,6 +82,8 @@ def _registered() -> Any:
                 kernel = _kernel(operator, _FORMS[row.by])
                 for key in _KEYS:
                     library.impl(operator, kernel, key, with_keyset=True, **options)
+                if not _c._dispatch_has_kernel_for_dispatch_key(operator.name(), _VMAP):
+                    library.impl(operator, _FORMS[row.by], _VMAP)
     return library
 
 
