@@ -15,6 +15,7 @@ from torch.nn.utils.parametrizations import (
     _WeightNorm,  # pyright: ignore[reportPrivateUsage]  # it has no public name
 )
 
+from metann import functional
 from metann.module import DependentModule
 
 if TYPE_CHECKING:
@@ -44,9 +45,10 @@ class DependentWeightNorm(_WeightNorm, DependentModule):
 
         def __init__(self, dim: int | None = 0) -> None: ...
 
-        def forward(self, weight_g: Tensor, weight_v: Tensor) -> Tensor: ...
-
         def __call__(self, weight_g: Tensor, weight_v: Tensor) -> Tensor: ...
+
+    def forward(self, weight_g: Tensor, weight_v: Tensor) -> Tensor:
+        return functional.weight_norm(weight_v, weight_g, self.dim)
 
 
 class DependentSpectralNorm(_SpectralNorm, DependentModule):

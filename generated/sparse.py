@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from metann import functional
 from metann.embedding import Renormalises
 from metann.fields import dependent
 from metann.module import DependentModule
@@ -51,7 +51,7 @@ class DependentEmbedding(Renormalises, nn.Embedding, DependentModule):
         def __call__(self, input: Tensor) -> Tensor: ...
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.embedding(
+        return functional.embedding(
             input,
             self.own_weight,
             self.padding_idx,
@@ -101,7 +101,7 @@ class DependentEmbeddingBag(Renormalises, nn.EmbeddingBag, DependentModule):
     def forward(
         self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None
     ) -> Tensor:
-        return F.embedding_bag(
+        return functional.embedding_bag(
             input,
             self.own_weight,
             offsets,
