@@ -176,7 +176,7 @@ class Layout:
 
     def _misfit(self, index: int, tensor: object) -> str | None:
         name, expected = self.names[index], self.shapes[index]
-        if not isinstance(tensor, Tensor) and not hasattr(tensor, "__torch_function__"):
+        if not (isinstance(tensor, Tensor) or _acts_like_a_tensor(tensor)):
             return f"{name} must be a tensor, got {type(tensor).__name__}"
         found = tuple(cast(Tensor, tensor).shape)
         if found != tuple(expected):
@@ -190,6 +190,12 @@ class Layout:
                 + "; ".join(problems)
                 + ". named_parameters() or named_dependents() list the names and shapes."
             )
+
+
+def _acts_like_a_tensor(value: object) -> bool:
+    """Whether torch's functions take it for one, and it has a shape to compare."""
+    is_class = isinstance(value, type)
+    return not is_class and hasattr(value, "__torch_function__") and hasattr(value, "shape")
 
 
 def _kinds(names: Sequence[str], tensors: Sequence[Tensor | None]) -> list[str]:
