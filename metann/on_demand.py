@@ -24,6 +24,7 @@ from metann.codegen.model import ClassPlan
 from metann.codegen.render import render_on_demand
 from metann.copying import ORIGIN
 from metann.errors import NoCounterpartError
+from metann.identity import home_beside, metaclass_for
 from metann.module import DependentModule
 from metann.registry import counterpart_of
 
@@ -117,15 +118,18 @@ def _define(kind: type[nn.Module], bases: tuple[type, ...]) -> type[DependentMod
     """Write a class with these bases, execute the text, and keep it readable."""
     name = f"Dependent{kind.__name__}"
     spelled = _spell(bases)
-    quiet = [f"written_for={spelled[kind]}"] if bases == (DependentModule, kind) else []
+    metaclass = metaclass_for(bases)
+    keywords = [f"written_for={spelled[kind]}"] if bases == (DependentModule, kind) else []
+    keywords += ["metaclass=ShownAsOriginal"] if metaclass is not None else []
     plan = ClassPlan(
         name=name,
         original=f"{kind.__module__}.{kind.__qualname__}",
-        bases=(*(spelled[base] for base in bases), *quiet),
+        bases=(*(spelled[base] for base in bases), *keywords),
     )
     text = render_on_demand(plan, how_to_generate(kind))
     home = _make_home(kind, text)
-    namespace: dict[str, Any] = {spelled[base]: base for base in bases}
+    namespace: dict[str, Any] = {"ShownAsOriginal": metaclass}
+    namespace |= {spelled[base]: base for base in bases}
     namespace |= {"__name__": home.__name__, "__loader__": home.__loader__}
     exec(compile(text, str(home.__file__), "exec"), namespace)
     counterpart: type[DependentModule] = namespace.pop(name)
@@ -151,17 +155,20 @@ def _spell(bases: tuple[type, ...]) -> dict[type, str]:
     names: dict[type, str] = {}
     for base in bases:
         name = base.__name__
-        while name in names.values():
+        while name in (*names.values(), "ShownAsOriginal"):
             name += "_"
         names[base] = name
     return names
 
 
 def _make_home(kind: type, text: str) -> ModuleType:
-    """An empty module that stands for the file the text would be in."""
-    wanted = f"{_HOME}.{kind.__module__}.{kind.__qualname__}".replace("<locals>", "local")
+    """A module that stands for the file the text would be in.
+
+    Its name begins with that of the user's: many ask only which package a class is from.
+    """
+    wanted = f"{kind.__module__}.{_HOME}.{kind.__qualname__}".replace("<locals>", "local")
     tries = (wanted if n == 0 else f"{wanted}_{n}" for n in count())
-    home = ModuleType(next(name for name in tries if name not in sys.modules))
+    home = home_beside(kind.__module__, next(name for name in tries if name not in sys.modules))
     # No angle brackets: `linecache` would not ask the loader for the text again.
     home.__file__ = f"{home.__name__}.py"
     home.__spec__ = ModuleSpec(home.__name__, loader=_Text(text), origin=home.__file__)

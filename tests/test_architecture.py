@@ -13,12 +13,13 @@ from repository import REPOSITORY, Import, imports_of, package_files, python_fil
 RUNTIME = (
     "metann.errors metann.replaced metann.utils",
     "metann.functional",
-    "metann.attention metann.batch_norm metann.fields metann.hooks metann.rnn metann.slots "
-    "metann.tree",
+    "metann.adaptive metann.attention metann.batch_norm metann.fields metann.hooks "
+    "metann.linear_cross_entropy metann.parametrizing metann.response_norm metann.rnn "
+    "metann.slots metann.tree",
     "metann.containers metann.embedding metann.layout metann.loading metann.moving "
     "metann.references metann.snapshot",
     "metann.copying metann.places",
-    "metann.dependents",
+    "metann.dependents metann.identity",
     "metann.module",
     "metann.generated",
     "metann.registry",

@@ -66,7 +66,7 @@ def test_a_class_of_the_main_program_can_be(printed: str, what: str) -> None:
 
 
 def test_the_source_of_its_counterpart_can_be_read(printed: str) -> None:
-    assert "class DependentNet(Net, DependentModule):" in printed
+    assert "class DependentNet(Net, DependentModule, metaclass=ShownAsOriginal):" in printed
 
 
 def test_the_log_says_to_move_the_class_into_a_module(printed: str) -> None:

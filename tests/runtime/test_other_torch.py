@@ -69,7 +69,7 @@ def test_a_layer_whose_file_does_not_fit_is_converted_all_the_same(printed: list
     assert printed[1:] == [
         "True",
         "True",
-        "metann_on_demand.torch.nn.modules.normalization.LayerNorm",
+        "torch.nn.modules.normalization.metann_on_demand.LayerNorm",
         "metann.generated.linear",
     ]
 
@@ -137,12 +137,12 @@ def test_an_embedding_does_not_write_into_the_weight_it_is_given(layer: str) -> 
         f"layer, x = {layer}, torch.tensor([[1, 2], [0, 4]])\n"
         "leaf = torch.randn(5, 3, requires_grad=True)\nweight = leaf * 2\nbefore = weight.clone()\n"
         "out = Learner(layer).functional([weight], True, x)\n"
-        "print(type(Learner(layer).bind([weight])).__module__.split('.')[0])\n"
+        "print('metann_on_demand' in type(Learner(layer).bind([weight])).__module__)\n"
         "print(torch.equal(weight, before), out.norm(dim=-1).max().item() <= 0.1001)\n"
         "print(torch.autograd.grad(out.sum(), leaf)[0].abs().sum().item() > 0)\n"
     )
 
-    assert lines_of(program)[1:] == ["metann_on_demand", "True True", "True"]
+    assert lines_of(program)[1:] == ["True", "True True", "True"]
 
 
 def test_a_module_that_is_inserted_is_converted() -> None:
