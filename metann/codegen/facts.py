@@ -136,6 +136,31 @@ MIXINS: Mapping[str, Mixin] = {
         "FlatWeights",
         "torch hands its kernels a second list of the weights, which substitution makes stale",
     ),
+    "torch.nn.modules.rnn.RNN": Mixin(
+        "metann.rnn",
+        "StepsPlainly",
+        "torch's kernels for sequences know of no transforms",
+    ),
+    "torch.nn.modules.rnn.LSTM": Mixin(
+        "metann.rnn",
+        "StepsPlainly",
+        "torch's kernels for sequences know of no transforms",
+    ),
+    "torch.nn.modules.rnn.GRU": Mixin(
+        "metann.rnn",
+        "StepsPlainly",
+        "torch's kernels for sequences know of no transforms",
+    ),
+    "torch.nn.modules.rnn.LSTMCell": Mixin(
+        "metann.rnn",
+        "StepsPlainly",
+        "torch's kernels for cells know of no transforms",
+    ),
+    "torch.nn.modules.rnn.GRUCell": Mixin(
+        "metann.rnn",
+        "StepsPlainly",
+        "torch's kernels for cells know of no transforms",
+    ),
     "torch.nn.modules.batchnorm.BatchNorm1d": Mixin(
         "metann.batch_norm",
         "AveragesOverAll",
@@ -177,6 +202,31 @@ MIXINS: Mapping[str, Mixin] = {
         "metann.attention",
         "AttendsPlainly",
         "torch's fused kernels, and nested tensors, know of no transforms",
+    ),
+    "torch.nn.utils.parametrizations._SpectralNorm": Mixin(
+        "metann.parametrizing",
+        "ParametrizesPlainly",
+        "torch writes the singular vectors with out=, which no transform knows",
+    ),
+    "torch.nn.utils.parametrizations._Orthogonal": Mixin(
+        "metann.parametrizing",
+        "ParametrizesPlainly",
+        "torch's product of reflections has no batching rule in its backward pass",
+    ),
+    "torch.nn.modules.adaptive.AdaptiveLogSoftmaxWithLoss": Mixin(
+        "metann.adaptive",
+        "KnowsBatches",
+        "torch picks the examples of each cluster, which vmap does not allow",
+    ),
+    "torch.nn.modules.loss.LinearCrossEntropyLoss": Mixin(
+        "metann.linear_cross_entropy",
+        "HasAllDerivatives",
+        "torch's loss in chunks has a first derivative at most",
+    ),
+    "torch.nn.modules.normalization.CrossMapLRN2d": Mixin(
+        "metann.response_norm",
+        "NormalisesPlainly",
+        "torch's first derivative is wrong, and it has no other",
     ),
     "torch.nn.modules.container.Sequential": Mixin(
         "metann.containers",
