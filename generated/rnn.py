@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from metann.fields import dependent
 from metann.module import DependentModule
-from metann.rnn import FlatWeights
+from metann.rnn import FlatWeights, StepsPlainly
 
 if TYPE_CHECKING:
     from torch.nn.utils.rnn import PackedSequence
@@ -51,7 +51,7 @@ class DependentRNNBase(FlatWeights, nn.RNNBase, DependentModule):
         ) -> None: ...
 
 
-class DependentRNN(nn.RNN, DependentRNNBase):
+class DependentRNN(StepsPlainly, nn.RNN, DependentRNNBase):
     """Counterpart of torch.nn.RNN.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html>
@@ -102,7 +102,9 @@ class DependentRNN(nn.RNN, DependentRNNBase):
 
 
 # torch's own class differs from its base in the same way.
-class DependentLSTM(nn.LSTM, DependentRNNBase):  # pyright: ignore[reportIncompatibleMethodOverride]
+class DependentLSTM(  # pyright: ignore[reportIncompatibleMethodOverride]
+    StepsPlainly, nn.LSTM, DependentRNNBase
+):
     """Counterpart of torch.nn.LSTM.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html>
@@ -156,7 +158,7 @@ class DependentLSTM(nn.LSTM, DependentRNNBase):  # pyright: ignore[reportIncompa
         def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
-class DependentGRU(nn.GRU, DependentRNNBase):
+class DependentGRU(StepsPlainly, nn.GRU, DependentRNNBase):
     """Counterpart of torch.nn.GRU.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.GRU.html>
@@ -256,7 +258,7 @@ class DependentRNNCell(nn.RNNCell, DependentRNNCellBase):
         def __call__(self, input: Tensor, hx: Tensor | None = None) -> Tensor: ...
 
 
-class DependentLSTMCell(nn.LSTMCell, DependentRNNCellBase):
+class DependentLSTMCell(StepsPlainly, nn.LSTMCell, DependentRNNCellBase):
     """Counterpart of torch.nn.LSTMCell.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTMCell.html>
@@ -282,7 +284,7 @@ class DependentLSTMCell(nn.LSTMCell, DependentRNNCellBase):
         ) -> tuple[Tensor, Tensor]: ...
 
 
-class DependentGRUCell(nn.GRUCell, DependentRNNCellBase):
+class DependentGRUCell(StepsPlainly, nn.GRUCell, DependentRNNCellBase):
     """Counterpart of torch.nn.GRUCell.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.GRUCell.html>

@@ -101,6 +101,42 @@ REPLACED: tuple[Replaced, ...] = (
         "its backward pass has no batching rule",
         "https://docs.pytorch.org/docs/stable/generated/torch.linalg.householder_product.html",
     ),
+    Replaced(
+        "torch.rnn_tanh",
+        "rnn_tanh",
+        "it has no batching rule",
+        "https://github.com/pytorch/pytorch/issues/105982",
+    ),
+    Replaced(
+        "torch.rnn_relu",
+        "rnn_relu",
+        "it has no batching rule",
+        "https://github.com/pytorch/pytorch/issues/105982",
+    ),
+    Replaced(
+        "torch.gru",
+        "gru",
+        "it has no batching rule",
+        "https://github.com/pytorch/pytorch/issues/105982",
+    ),
+    Replaced(
+        "torch.lstm",
+        "lstm",
+        "it has no batching rule, and in float32 on the CPU no forward-mode derivative",
+        "https://github.com/pytorch/pytorch/issues/105982",
+    ),
+    Replaced(
+        "torch.lstm_cell",
+        "lstm_cell",
+        "it has no batching rule",
+        "https://github.com/pytorch/pytorch/issues/134606",
+    ),
+    Replaced(
+        "torch.gru_cell",
+        "gru_cell",
+        "on CUDA its fused kernel has neither a forward-mode derivative nor a batching rule",
+        "https://github.com/pytorch/pytorch/issues/112459",
+    ),
 )
 
 SUPPLIED: tuple[Supplied, ...] = (
@@ -151,5 +187,11 @@ SUPPLIED: tuple[Supplied, ...] = (
         "weight_norm_backward",
         "its derivative is not implemented, and it has no batching rule",
         _WEIGHT_NORM,
+    ),
+    Supplied(
+        "_cudnn_rnn_backward",
+        "cudnn_rnn_backward",
+        "its derivative is not implemented: no recurrent layer on CUDA had a second order",
+        "https://github.com/pytorch/pytorch/issues/25315",
     ),
 )

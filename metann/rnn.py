@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from typing import Any
 
 from torch import Tensor, nn
+
+from metann.functional.replacing import Replacing
+from metann.functional.transforms import plain_form_is_needed
+
+_ADVICE = "RNN module weights are not part of single contiguous chunk of memory"
+
+
+def ignore_advice() -> None:
+    """Have Python pass over cuDNN's advice to call `flatten_parameters()`.
+
+    Weights that were given are not in one piece of memory, and cannot be put there: the advice
+    is of no use. For the whole process, as other threads may be in a call.
+    """
+    # As `warnings` keeps it. Adding it again would show other warnings a second time.
+    known = ("ignore", re.compile(_ADVICE, re.IGNORECASE), UserWarning, None, 0)
+    if known not in warnings.filters:
+        warnings.filterwarnings("ignore", _ADVICE, UserWarning)
 
 
 class FlatWeights(nn.Module):
@@ -18,8 +37,26 @@ class FlatWeights(nn.Module):
 
     @property
     def _flat_weights(self) -> list[Tensor | None]:
-        return [getattr(self, name, None) for name in self._flat_weights_names]
+        weights = [getattr(self, name, None) for name in self._flat_weights_names]
+        if any(weight is not None and weight.is_cuda for weight in weights[:1]):
+            ignore_advice()
+        return weights
 
     @_flat_weights.setter
     def _flat_weights(self, weights: Any) -> None:
         """Let torch's own bookkeeping pass: there is nothing to keep."""
+
+
+class StepsPlainly(nn.Module):
+    """Steps along a sequence in plain operations inside a transform, where torch's kernels cannot.
+
+    Its forward is torch's own, which calls the kernel at its end; `Replacing` puts ours there.
+    """
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What torch's own forward returns."""
+        parent: Any = super()
+        if not plain_form_is_needed():
+            return parent.forward(*args, **kwargs)
+        with Replacing():
+            return parent.forward(*args, **kwargs)

@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from metann.functional import attention_gradients, embeddings, normalised_weights
+from metann.functional import attention_gradients, cudnn, embeddings, normalised_weights
 from metann.replaced import SUPPLIED, Supplied
 
 # torch's stubs do not know this module in full.
@@ -38,6 +38,7 @@ _FORMS: dict[str, Callable[..., Any]] = {
         attention_gradients.flash_attention_backward,
         attention_gradients.efficient_attention_backward,
         attention_gradients.cudnn_attention_backward,
+        cudnn.cudnn_rnn_backward,
         embeddings.embedding_bag_backward,
         embeddings.embedding_bag_weights_backward,
         normalised_weights.weight_norm_backward,
@@ -110,5 +111,13 @@ def _kernel(operator: Any, form: Callable[..., Any]) -> Callable[..., Any]:
     return kernel
 
 
-def _requires_grad(values: tuple[Any, ...]) -> bool:
-    return any(isinstance(value, torch.Tensor) and value.requires_grad for value in values)
+def _requires_grad(values: Any) -> bool:
+    """Whether any of them does, or of the tensors in a list."""
+    return any(
+        (
+            value.requires_grad
+            if isinstance(value, torch.Tensor)
+            else isinstance(value, list) and _requires_grad(value)
+        )
+        for value in values
+    )
