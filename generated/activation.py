@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from metann import functional
 from metann.attention import AttendsPlainly
 from metann.fields import dependent, submodule
 from metann.module import DependentModule
@@ -69,7 +70,7 @@ class DependentRReLU(nn.RReLU, DependentModule):
         def __call__(self, input: Tensor) -> Tensor: ...
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
+        return functional.rrelu(input, self.lower, self.upper, self.training, self.inplace)
 
 
 class DependentHardtanh(nn.Hardtanh, DependentModule):
@@ -135,7 +136,7 @@ class DependentHardsigmoid(nn.Hardsigmoid, DependentModule):
         def __call__(self, input: Tensor) -> Tensor: ...
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.hardsigmoid(input, self.inplace)
+        return functional.hardsigmoid(input, self.inplace)
 
 
 class DependentTanh(nn.Tanh, DependentModule):

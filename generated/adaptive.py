@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from metann.adaptive import KnowsBatches
 from metann.module import DependentModule
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from torch.types import Device
 
 
-class DependentAdaptiveLogSoftmaxWithLoss(nn.AdaptiveLogSoftmaxWithLoss, DependentModule):
+class DependentAdaptiveLogSoftmaxWithLoss(
+    KnowsBatches, nn.AdaptiveLogSoftmaxWithLoss, DependentModule
+):
     """Counterpart of torch.nn.AdaptiveLogSoftmaxWithLoss.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveLogSoftmaxWithLoss.html>

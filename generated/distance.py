@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from metann import functional
 from metann.module import DependentModule
 
 
@@ -43,4 +44,4 @@ class DependentCosineSimilarity(nn.CosineSimilarity, DependentModule):
         def __call__(self, x1: Tensor, x2: Tensor) -> Tensor: ...
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
-        return F.cosine_similarity(x1, x2, self.dim, self.eps)
+        return functional.cosine_similarity(x1, x2, self.dim, self.eps)

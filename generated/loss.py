@@ -14,7 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from metann import functional
 from metann.fields import submodule
+from metann.linear_cross_entropy import HasAllDerivatives
 from metann.module import DependentModule
 
 if TYPE_CHECKING:
@@ -138,7 +140,7 @@ class DependentGaussianNLLLoss(nn.GaussianNLLLoss, DependentModule):
         def __call__(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor: ...
 
     def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
-        return F.gaussian_nll_loss(
+        return functional.gaussian_nll_loss(
             input, target, var, full=self.full, eps=self.eps, reduction=self.reduction
         )
 
@@ -273,7 +275,7 @@ class DependentMultiLabelMarginLoss(nn.MultiLabelMarginLoss, DependentModule):
         def __call__(self, input: Tensor, target: Tensor) -> Tensor: ...
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.multilabel_margin_loss(input, target, reduction=self.reduction)
+        return functional.multilabel_margin_loss(input, target, reduction=self.reduction)
 
 
 class DependentSmoothL1Loss(nn.SmoothL1Loss, DependentModule):
@@ -311,7 +313,7 @@ class DependentHuberLoss(nn.HuberLoss, DependentModule):
         def __call__(self, input: Tensor, target: Tensor) -> Tensor: ...
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
+        return functional.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
 
 
 class DependentSoftMarginLoss(nn.SoftMarginLoss, DependentModule):
@@ -332,7 +334,7 @@ class DependentSoftMarginLoss(nn.SoftMarginLoss, DependentModule):
         def __call__(self, input: Tensor, target: Tensor) -> Tensor: ...
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.soft_margin_loss(input, target, reduction=self.reduction)
+        return functional.soft_margin_loss(input, target, reduction=self.reduction)
 
 
 class DependentCrossEntropyLoss(nn.CrossEntropyLoss, DependentModule):
@@ -366,7 +368,9 @@ class DependentCrossEntropyLoss(nn.CrossEntropyLoss, DependentModule):
         )
 
 
-class DependentLinearCrossEntropyLoss(nn.LinearCrossEntropyLoss, DependentModule):
+class DependentLinearCrossEntropyLoss(
+    HasAllDerivatives, nn.LinearCrossEntropyLoss, DependentModule
+):
     """Counterpart of torch.nn.LinearCrossEntropyLoss.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LinearCrossEntropyLoss.html>
@@ -490,7 +494,7 @@ class DependentMultiMarginLoss(nn.MultiMarginLoss, DependentModule):
         def __call__(self, input: Tensor, target: Tensor) -> Tensor: ...
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.multi_margin_loss(
+        return functional.multi_margin_loss(
             input,
             target,
             p=self.p,
@@ -584,7 +588,7 @@ class DependentCTCLoss(nn.CTCLoss, DependentModule):
     def forward(
         self, log_probs: Tensor, targets: Tensor, input_lengths: Tensor, target_lengths: Tensor
     ) -> Tensor:
-        return F.ctc_loss(
+        return functional.ctc_loss(
             log_probs,
             targets,
             input_lengths,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from metann.fields import dependent
 from metann.module import DependentModule
+from metann.response_norm import NormalisesPlainly
 
 if TYPE_CHECKING:
     from torch.types import Device
@@ -37,7 +38,7 @@ class DependentLocalResponseNorm(nn.LocalResponseNorm, DependentModule):
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
 
 
-class DependentCrossMapLRN2d(nn.CrossMapLRN2d, DependentModule):
+class DependentCrossMapLRN2d(NormalisesPlainly, nn.CrossMapLRN2d, DependentModule):
     """Counterpart of torch.nn.CrossMapLRN2d.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossMapLRN2d.html>

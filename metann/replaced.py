@@ -52,6 +52,11 @@ _WEIGHT_NORM = (
     "weight_norm.html"
 )
 
+# torch's functions and layers that have no issue about what they lack.
+_FUNCTIONS = "https://docs.pytorch.org/docs/stable/generated/torch.nn.functional."
+_NO_GRAD = "https://github.com/pytorch/pytorch/issues/78961"
+_CTC = "https://github.com/pytorch/pytorch/issues/70108"
+
 REPLACED: tuple[Replaced, ...] = (
     Replaced(
         "torch.nn.functional.scaled_dot_product_attention",
@@ -137,6 +142,66 @@ REPLACED: tuple[Replaced, ...] = (
         "on CUDA its fused kernel has neither a forward-mode derivative nor a batching rule",
         "https://github.com/pytorch/pytorch/issues/112459",
     ),
+    Replaced(
+        "torch.nn.functional.hardsigmoid",
+        "hardsigmoid",
+        "its backward pass has no forward-mode derivative",
+        _FUNCTIONS + "hardsigmoid.html",
+    ),
+    Replaced(
+        "torch.nn.functional.rrelu",
+        "rrelu",
+        "it has no batching rule, and in place no forward-mode derivative",
+        _FUNCTIONS + "rrelu.html",
+    ),
+    Replaced(
+        "torch.nn.functional.huber_loss",
+        "huber_loss",
+        "its backward pass has no forward-mode derivative",
+        _FUNCTIONS + "huber_loss.html",
+    ),
+    Replaced(
+        "torch.nn.functional.soft_margin_loss",
+        "soft_margin_loss",
+        "its backward pass has no forward-mode derivative",
+        _FUNCTIONS + "soft_margin_loss.html",
+    ),
+    Replaced(
+        "torch.nn.functional.multi_margin_loss",
+        "multi_margin_loss",
+        "it has no forward-mode derivative",
+        _FUNCTIONS + "multi_margin_loss.html",
+    ),
+    Replaced(
+        "torch.nn.functional.multilabel_margin_loss",
+        "multilabel_margin_loss",
+        "it has no forward-mode derivative",
+        _FUNCTIONS + "multilabel_margin_loss.html",
+    ),
+    Replaced(
+        "torch.nn.functional.gaussian_nll_loss",
+        "gaussian_nll_loss",
+        "it branches on a batched value; below eps its forward mode differs from reverse mode",
+        _NO_GRAD,
+    ),
+    Replaced(
+        "torch.nn.functional.cosine_similarity",
+        "cosine_similarity",
+        "below eps its forward mode gives another derivative than its reverse mode",
+        _NO_GRAD,
+    ),
+    Replaced(
+        "torch.nn.functional.ctc_loss",
+        "ctc_loss",
+        "it has no forward-mode derivative",
+        _CTC,
+    ),
+    Replaced(
+        "torch.nn.functional.linear_cross_entropy",
+        "linear_cross_entropy",
+        "in chunks its second derivative is missing or wrong, and its forward mode gives zeros",
+        _FUNCTIONS + "linear_cross_entropy.html",
+    ),
 )
 
 SUPPLIED: tuple[Supplied, ...] = (
@@ -193,5 +258,35 @@ SUPPLIED: tuple[Supplied, ...] = (
         "cudnn_rnn_backward",
         "its derivative is not implemented: no recurrent layer on CUDA had a second order",
         "https://github.com/pytorch/pytorch/issues/25315",
+    ),
+    Supplied(
+        "hardsigmoid_backward",
+        "hardsigmoid_backward",
+        "its derivative is not implemented, not even the zero that it is",
+        _FUNCTIONS + "hardsigmoid.html",
+    ),
+    Supplied(
+        "multi_margin_loss_backward",
+        "multi_margin_loss_backward",
+        "its derivative is not implemented",
+        _FUNCTIONS + "multi_margin_loss.html",
+    ),
+    Supplied(
+        "multilabel_margin_loss_backward",
+        "multilabel_margin_loss_backward",
+        "its derivative is not implemented",
+        _FUNCTIONS + "multilabel_margin_loss.html",
+    ),
+    Supplied(
+        "_ctc_loss_backward",
+        "ctc_loss_backward",
+        "its derivative is not implemented",
+        _CTC,
+    ),
+    Supplied(
+        "_ctc_loss_backward.Tensor",
+        "ctc_loss_backward",
+        "its derivative is not implemented; the same with the lengths in tensors",
+        _CTC,
     ),
 )

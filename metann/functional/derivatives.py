@@ -23,7 +23,16 @@ from typing import Any
 
 import torch
 
-from metann.functional import attention_gradients, cudnn, embeddings, normalised_weights
+from metann.functional import (
+    activations,
+    attention_gradients,
+    ctc,
+    cudnn,
+    embedding_gradients,
+    margins,
+    weight_norm_gradients,
+)
+from metann.functional.transforms import settled_while_tracing
 from metann.replaced import SUPPLIED, Supplied
 
 # torch's stubs do not know this module in full.
@@ -39,9 +48,13 @@ _FORMS: dict[str, Callable[..., Any]] = {
         attention_gradients.efficient_attention_backward,
         attention_gradients.cudnn_attention_backward,
         cudnn.cudnn_rnn_backward,
-        embeddings.embedding_bag_backward,
-        embeddings.embedding_bag_weights_backward,
-        normalised_weights.weight_norm_backward,
+        embedding_gradients.embedding_bag_backward,
+        embedding_gradients.embedding_bag_weights_backward,
+        weight_norm_gradients.weight_norm_backward,
+        activations.hardsigmoid_backward,
+        margins.multi_margin_loss_backward,
+        margins.multilabel_margin_loss_backward,
+        ctc.ctc_loss_backward,
     )
 }
 _lock = threading.Lock()
@@ -57,16 +70,13 @@ class _State:
 _state = _State()
 
 
+@settled_while_tracing
 def supply() -> None:
     """Give torch the derivatives of `metann.replaced.SUPPLIED`, unless it has them already."""
     if _state.library is None:
         with _lock:
             if _state.library is None:
                 _state.library = _registered()
-
-
-# torch.compile takes it as done; see `transforms.plain_form_is_needed`.
-vars(supply)["_dynamo_marked_constant"] = True
 
 
 def _registered() -> Any:

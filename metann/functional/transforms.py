@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
@@ -16,12 +18,26 @@ _kind: Any = _interpreters.TransformType
 _NEED_PLAIN_FORMS: Any = (_kind.Vmap, _kind.Jvp)
 
 
+_FunctionT = TypeVar("_FunctionT", bound=Callable[..., Any])
+
+
+def settled_while_tracing(function: _FunctionT) -> _FunctionT:
+    """Let torch.compile call `function` once, while it traces, and take the result as it is.
+
+    What `torch.compiler.assume_constant_result` does, without importing the compiler.
+    """
+    vars(function)["_dynamo_marked_constant"] = True
+    return function
+
+
+@settled_while_tracing
 def plain_form_is_needed() -> bool:
     """Whether torch is asked for what its fused kernels have no rule for.
 
     True inside `torch.vmap` and inside forward-mode differentiation (`torch.func.jvp`,
     `torch.autograd.forward_ad`); false in reverse mode of any order, where torch's own kernel is
-    called and `metann.functional.derivatives` supplies what it lacks.
+    called and `metann.functional.derivatives` supplies what it lacks. torch.compile guards the
+    transforms around what it traced by itself.
     """
     if _dual_levels._current_level >= 0:
         return True
@@ -31,11 +47,7 @@ def plain_form_is_needed() -> bool:
     return any(interpreter.key() in _NEED_PLAIN_FORMS for interpreter in stack)
 
 
-# What `torch.compiler.assume_constant_result` does, without importing the compiler: torch.compile
-# asks once, while it traces, and guards the transforms around what it traced by itself.
-vars(plain_form_is_needed)["_dynamo_marked_constant"] = True
-
-
+@settled_while_tracing
 def in_transform() -> bool:
     """Whether a transform of torch.func is at work: vmap, grad, vjp, jvp, functionalize, ..."""
     return _interpreters.peek_interpreter_stack() is not None
@@ -67,3 +79,20 @@ def batched_over_all_levels(tensor: Tensor) -> Tensor:
         for level, _ in levels:
             tensor = _interpreters._add_batch_dim(tensor, 0, level)
     return tensor.clone()
+
+
+# torch 2.0 has no torch.compiler.
+is_compiling = torch.compiler.is_compiling if hasattr(torch, "compiler") else bool
+
+
+@settled_while_tracing
+def is_inside_functorch() -> bool:
+    """Whether any of the `torch.func` transforms is at work, reverse mode among them."""
+    return _interpreters.peek_interpreter_stack() is not None
+
+
+def unwrapped(tensor: Tensor) -> Tensor:
+    """The values of `tensor` for all elements of every vmap at once, to be looked at, not used."""
+    while _interpreters.is_functorch_wrapped_tensor(tensor):
+        tensor = _interpreters.get_unwrapped(tensor)
+    return tensor

@@ -1,0 +1,73 @@
+"""What the adaptive softmax needs beside its generated class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from metann.functional.transforms import unwrapped, vmap_levels
+
+
+class KnowsBatches(nn.Module):
+    """Computes each cluster for all examples inside `torch.vmap`.
+
+    torch picks out the examples that fall into a cluster and writes their results in place; which
+    ones these are may differ from one element of the batch to the next. A method that a user's
+    subclass has in the place of torch's is called as it is.
+    """
+
+    head: Any
+    tail: Any
+    cutoffs: list[int]
+    shortlist_size: int
+    n_classes: int
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The logarithm of the probability of each target, and the loss."""
+        theirs = self._theirs("forward")
+        return (theirs or self._forward)(*args, **kwargs)
+
+    def log_prob(self, input: Tensor) -> Tensor:
+        """The logarithms of the probabilities of all classes, shape (N, n_classes)."""
+        theirs = self._theirs("log_prob")
+        found: Tensor = (theirs or self._log_prob)(input)
+        return found
+
+    def predict(self, input: Tensor) -> Tensor:
+        """The most likely class of each example, shape (N,)."""
+        theirs = self._theirs("predict")
+        found: Tensor = theirs(input) if theirs else self.log_prob(input).argmax(1)
+        return found
+
+    def _theirs(self, name: str) -> Any:
+        """The method that is not ours; None inside vmap, if that is torch's."""
+        method = getattr(super(), name)
+        is_torchs = method.__func__ is getattr(nn.AdaptiveLogSoftmaxWithLoss, name)
+        return None if is_torchs and vmap_levels() else method
+
+    def _forward(self, input_: Tensor, target_: Tensor) -> Any:
+        if input_.dim() != target_.dim() + 1 or input_.shape[:-1] != target_.shape:
+            raise RuntimeError(
+                f"the input must have one dimension more than the target, got the shapes "
+                f"{tuple(input_.shape)} and {tuple(target_.shape)}"
+            )
+        if target_.dim() > 1:
+            raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+        values = unwrapped(target_)
+        if ((values < 0) | (values >= self.n_classes)).any():
+            raise RuntimeError(f"Target values should be in [0, {self.n_classes - 1}]")
+        rows = self._log_prob(input_.reshape(-1, input_.shape[-1]))
+        output = rows.gather(1, target_.reshape(-1, 1)).reshape(target_.shape)
+        # torch has no public name for the class of this pair.
+        pair: Any = nn.modules.adaptive
+        return pair._ASMoutput(output, -output.mean())
+
+    def _log_prob(self, input: Tensor) -> Tensor:
+        head = self.head(input).log_softmax(1)
+        parts = [head[:, : self.shortlist_size]]
+        for number, cluster in enumerate(self.tail):
+            above = head[:, self.shortlist_size + number].unsqueeze(1)
+            parts.append(cluster(input).log_softmax(1) + above)
+        return torch.cat(parts, 1)

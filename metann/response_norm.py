@@ -1,0 +1,26 @@
+"""What the normalisation across channels needs beside its generated class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from metann.functional.response_norm import cross_map_lrn
+
+
+class NormalisesPlainly(nn.Module):
+    """Has all derivatives, and the right ones: torch writes the first one by hand, and wrongly."""
+
+    size: int
+    alpha: float
+    beta: float
+    k: float
+
+    def forward(self, input: Tensor) -> Tensor:
+        """What torch's own forward returns, or a user's in its place."""
+        parent: Any = super()
+        if parent.forward.__func__ is nn.CrossMapLRN2d.forward:
+            return cross_map_lrn(input, self.size, self.alpha, self.beta, self.k)
+        found: Tensor = parent.forward(input)
+        return found
