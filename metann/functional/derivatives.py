@@ -24,12 +24,12 @@ from typing import Any
 import torch
 
 from metann.functional import (
-    activations,
+    activation_gradients,
     attention_gradients,
-    ctc,
+    ctc_gradients,
     cudnn,
     embedding_gradients,
-    margins,
+    margin_gradients,
     weight_norm_gradients,
 )
 from metann.functional.transforms import settled_while_tracing
@@ -51,10 +51,10 @@ _FORMS: dict[str, Callable[..., Any]] = {
         embedding_gradients.embedding_bag_backward,
         embedding_gradients.embedding_bag_weights_backward,
         weight_norm_gradients.weight_norm_backward,
-        activations.hardsigmoid_backward,
-        margins.multi_margin_loss_backward,
-        margins.multilabel_margin_loss_backward,
-        ctc.ctc_loss_backward,
+        activation_gradients.hardsigmoid_backward,
+        margin_gradients.multi_margin_loss_backward,
+        margin_gradients.multilabel_margin_loss_backward,
+        ctc_gradients.ctc_loss_backward,
     )
 }
 _lock = threading.Lock()

@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from metann.functional.derivatives import supply
+from metann.functional.embedding_gradients import MODES, bags_of
 from metann.functional.transforms import plain_form_is_needed
 
 # torch's stubs do not know these in full.
 _torch: Any = import_module("torch")
-_MODES = ("sum", "mean", "max")
 
 
 def embedding(
@@ -46,6 +47,7 @@ def embedding(
     Source: torch.nn.functional.embedding.
     """
     if not plain_form_is_needed():
+        supply()
         return F.embedding(
             input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
         )
@@ -93,6 +95,7 @@ def embedding_bag(
     Source: torch.nn.functional.embedding_bag.
     """
     if not plain_form_is_needed():
+        supply()
         return F.embedding_bag(
             input,
             weight,
@@ -120,54 +123,8 @@ def embedding_bag(
     counts = torch.ones_like(indices, dtype=torch.bool)
     if padding_idx is not None:
         counts = indices != _counted_from_0(padding_idx, weight)
-    bags = _bags(offsets, indices.shape[0], size)
+    bags = bags_of(offsets, indices.shape[0], size)
     return _reduced(rows, counts.unsqueeze(-1), bags, size, mode)
-
-
-def embedding_bag_backward(
-    grad: Tensor,
-    indices: Tensor,
-    offsets: Tensor,
-    offset2bag: Tensor,
-    bag_size: Tensor,
-    maximum_indices: Tensor,
-    num_weights: int,
-    scale_grad_by_freq: bool,
-    mode: int,
-    sparse: bool,
-    per_sample_weights: Tensor | None,
-    padding_idx: int = -1,
-) -> Any:
-    """The gradient of the table, as a computation that can be differentiated."""
-    if _MODES[mode] == "max":
-        is_empty = (bag_size == 0).unsqueeze(-1)
-        table = grad.new_zeros(num_weights, grad.shape[1])
-        where = maximum_indices.masked_fill(is_empty, 0).long()
-        return table.scatter_add(0, where, grad.masked_fill(is_empty, 0.0))
-    if _MODES[mode] == "mean":
-        grad = grad / bag_size.clamp(min=1).unsqueeze(-1)
-    rows = grad.index_select(0, _known_bags(offset2bag, offsets, indices, grad))
-    if per_sample_weights is not None:
-        rows = rows * per_sample_weights.unsqueeze(-1)
-    return _torch.ops.aten.embedding_backward(
-        rows, indices, num_weights, padding_idx, scale_grad_by_freq, sparse
-    )
-
-
-def embedding_bag_weights_backward(
-    grad: Tensor,
-    weight: Tensor,
-    indices: Tensor,
-    offsets: Tensor,
-    offset2bag: Tensor,
-    mode: int,
-    padding_idx: int = -1,
-) -> Any:
-    """The gradient of the factors of the rows, as a computation that can be differentiated."""
-    del mode  # There are factors in a sum only.
-    of_bags = grad.index_select(0, _known_bags(offset2bag, offsets, indices, grad))
-    found = (torch.embedding(weight, indices) * of_bags).sum(-1)
-    return found.masked_fill(indices == padding_idx, 0.0)
 
 
 def _reduced(rows: Tensor, counts: Tensor, bags: Tensor, size: int, mode: str) -> Tensor:
@@ -195,19 +152,6 @@ def _maxima(rows: Tensor, counts: Tensor, bags: Tensor, size: int) -> Tensor:
     return torch.cat([rows, rows.new_zeros(1, width)]).gather(0, first)
 
 
-def _bags(offsets: Tensor, number: int, size: int) -> Tensor:
-    """The bag of each of `number` indices; what is behind the last offset is in the last bag."""
-    starts = offsets.new_zeros(number + 1).index_add(0, offsets, torch.ones_like(offsets))
-    return (starts.cumsum(0)[:number] - 1).clamp(max=size - 1)
-
-
-def _known_bags(offset2bag: Tensor, offsets: Tensor, indices: Tensor, grad: Tensor) -> Tensor:
-    """The bag of each index; some of torch's kernels do not note it."""
-    if offset2bag.numel() == indices.numel():
-        return offset2bag
-    return _bags(offsets, indices.numel(), grad.shape[0])
-
-
 def _shortened(rows: Tensor, max_norm: float, norm_type: float) -> Tensor:
     """As torch.embedding_renorm_ leaves them, with the derivative that torch gives: rows' own."""
     values = rows.detach()
@@ -226,8 +170,8 @@ def _require_fitting(
     input: Tensor, offsets: Tensor | None, mode: str, per_sample_weights: Tensor | None
 ) -> None:
     """Raise where torch does."""
-    if mode not in _MODES:
-        raise ValueError(f"mode must be one of {', '.join(_MODES)}, got {mode!r}")
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
     if input.dim() != (2 if offsets is None else 1):
         raise ValueError(
             "the indices must be of 2 dimensions without offsets or of 1 with them, got "

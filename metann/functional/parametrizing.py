@@ -9,10 +9,34 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from metann.functional.derivatives import supply
 from metann.functional.transforms import plain_form_is_needed
+from metann.functional.weight_norm_gradients import norms_except
 
-# torch's stubs do not know it in full.
-_linalg: Any = import_module("torch").linalg
+# torch's stubs do not know these in full.
+_torch: Any = import_module("torch")
+
+
+def weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+    """The tensor with the directions of `v` and the lengths `g`.
+
+    Args:
+        v: any shape.
+        g: one length for each index of `dim`, its other dimensions of size 1; or a single one.
+        dim: which dimension of `v` keeps its index; -1 for one length in all.
+
+    Returns:
+        the shape of `v`.
+
+    Source: torch._weight_norm, which torch.nn.utils.parametrizations.weight_norm calls.
+    """
+    if not plain_form_is_needed():
+        supply()
+        found: Tensor = _torch._weight_norm(v, g, dim)
+        return found
+    # torch's kernel measures bfloat16 in single precision.
+    wide = v.float() if v.dtype == torch.bfloat16 else v
+    return (wide * (g.to(wide.dtype) / norms_except(dim, wide))).to(v.dtype)
 
 
 def normalize(
@@ -55,7 +79,7 @@ def householder_product(input: Tensor, tau: Tensor) -> Tensor:
     Source: torch.linalg.householder_product.
     """
     if not plain_form_is_needed():
-        found: Tensor = _linalg.householder_product(input, tau)
+        found: Tensor = _torch.linalg.householder_product(input, tau)
         return found
     rows, columns = input.shape[-2:]
     diagonal = torch.eye(rows, columns, dtype=input.dtype, device=input.device)
