@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from metann.functional.derivatives import supply
 from metann.functional.transforms import plain_form_is_needed, vmap_levels
 
 
@@ -19,14 +20,10 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     Source: torch.nn.functional.hardsigmoid.
     """
     if not plain_form_is_needed():
+        supply()
         return F.hardsigmoid(input, inplace)
     result = F.relu6(input + 3) / 6
     return input.copy_(result) if inplace else result
-
-
-def hardsigmoid_backward(grad_output: Tensor, self: Tensor) -> Tensor:
-    """The gradient of hardsigmoid's input, as a computation that can be differentiated."""
-    return torch.where((self > -3) & (self < 3), grad_output / 6, 0.0)
 
 
 def rrelu(
