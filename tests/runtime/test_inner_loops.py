@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
+from typing import Any
 
 import pytest
 import torch
+from looping import all_same, by_learner, by_substitution, loss_of, steps, steps_in_place
 from small_nets import (
     Counting,
     Scaled,
     Shared,
     Tied,
-    by_name,
     inputs,
     mlp,
     normalised,
-    same,
     state_of,
 )
 from torch import Tensor, nn
 
 from metann import DependentModule, Learner
 from metann.errors import SubstitutionError
-
-RATE = 0.1
-Forward = Callable[[list[Tensor], Tensor], Tensor]
 
 
 class Unused(nn.Module):
@@ -39,21 +35,6 @@ class Unused(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.tanh(self.layer(x))
-
-
-class Encoding(nn.Module):
-    """Has a part, and a method, that are of use alone: `(n, 3) -> (n, 2)`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.body = nn.Sequential(nn.Linear(3, 4), nn.Tanh())
-        self.heads = nn.ModuleDict({"main": nn.Linear(4, 2)})
-
-    def encode(self, x: Tensor) -> Tensor:
-        return self.body(x).sin()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.heads["main"](self.encode(x))
 
 
 class Failing(nn.Module):
@@ -85,55 +66,7 @@ def frozen() -> nn.Sequential:
     return net
 
 
-def loss_of(output: Tensor) -> Tensor:
-    return (output - 0.3).square().mean()
-
-
-def steps(forward: Forward, start: list[Tensor], data: Tensor) -> list[Tensor]:
-    """The weights after a step of SGD for each batch; frozen and unused ones stay."""
-    weights = start
-    for x in data:
-        trained = [w for w in weights if w.requires_grad]
-        loss = loss_of(forward(weights, x))
-        slopes = torch.autograd.grad(loss, trained, create_graph=True, allow_unused=True)
-        slope_of = dict(zip(map(id, trained), slopes, strict=True))
-        weights = [
-            w if slope_of.get(id(w)) is None else w - RATE * slope_of[id(w)] for w in weights
-        ]
-    return weights
-
-
-def steps_in_place(net: nn.Module, data: Tensor) -> list[Tensor]:
-    """The parameters of a copy that torch's own optimiser has trained."""
-    copied = deepcopy(net)
-    optimiser = torch.optim.SGD(copied.parameters(), lr=RATE)
-    for x in data:
-        optimiser.zero_grad()
-        loss_of(copied(x)).backward()
-        optimiser.step()
-    return [*copied.parameters()]
-
-
-def by_learner(net: nn.Module) -> Forward:
-    learner = Learner(net)
-    return lambda weights, x: learner.functional(weights, True, x)
-
-
-def by_substitution(net: nn.Module) -> Forward:
-    copied = DependentModule.stateless(net)
-
-    def forward(weights: list[Tensor], x: Tensor) -> Tensor:
-        copied.substitute_from_list(weights)
-        return copied(x)
-
-    return forward
-
-
 ways = pytest.mark.parametrize("way", [by_learner, by_substitution])
-
-
-def all_same(found: list[Tensor], wanted: list[Tensor]) -> bool:
-    return len(found) == len(wanted) and all(map(same, found, wanted))
 
 
 # ── T-12: a bias of None, unused and frozen parameters ───────────────────────────────────────
@@ -200,47 +133,71 @@ def test_T12_what_is_frozen_in_the_module_is_not_in_a_tensor_given_for_it() -> N
     assert net[0].weight.grad is None
 
 
-# ── T-33: parts of a model with these weights ────────────────────────────────────────────────
+# ── T-20: hooks ──────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    "use",
-    [
-        lambda net, x: net.body(x),
-        lambda net, x: net.body[0](x),
-        lambda net, x: net.heads["main"](net.body(x)),
-        lambda net, x: net.encode(x),
-        lambda net, x: net.get_submodule("body.0")(x),
-    ],
-    ids=["a submodule", "an inner one", "one after the other", "a method", "by name"],
-)
-def test_T33_parts_of_a_model_can_be_trained_alone(use) -> None:
-    net, data = Encoding(), inputs(3, 5, 3)
-    learner, start = Learner(net), [p.detach().clone().requires_grad_() for p in net.parameters()]
+class Multiplied(nn.Module):
+    """Takes a keyword argument: `(n, 3) -> (n, 2)`."""
 
-    class Using(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.net = net
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
 
-        def forward(self, x: Tensor) -> Tensor:
-            return use(self.net, x)
+    def forward(self, x: Tensor, factor: float = 1.5) -> Tensor:
+        return torch.tanh(self.layer(x)) * factor
 
-    found = steps(lambda weights, x: use(learner.bind(weights, True), x), start, data)
 
-    assert all_same(found, steps_in_place(Using(), data))
+class Calling(nn.Module):
+    """Calls its part with a keyword argument: `(n, 3) -> (n, 2)`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.part = Multiplied()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.part(x, factor=0.5)
+
+
+def _on_output(module: Multiplied, args: Any, out: Tensor) -> Tensor:
+    return out + module.layer.weight.sum().sin()
+
+
+def _on_output_by_kwargs(module: Multiplied, args: Any, kwargs: Any, out: Tensor) -> Tensor:
+    return out + kwargs["factor"] * module.layer.weight.sum().sin()
+
+
+def _on_input(module: Multiplied, args: tuple[Tensor]) -> Tensor:
+    return args[0] * module.layer.bias.sum().cos()
+
+
+def _on_kwargs(module: Multiplied, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    return args, {"factor": kwargs["factor"] * module.layer.bias.sum().cos()}
+
+
+HOOKS: dict[str, Callable[[Multiplied], Any]] = {
+    "forward": lambda part: part.register_forward_hook(_on_output),
+    "forward with kwargs": lambda part: part.register_forward_hook(
+        _on_output_by_kwargs, with_kwargs=True
+    ),
+    "pre": lambda part: part.register_forward_pre_hook(_on_input),
+    "pre with kwargs": lambda part: part.register_forward_pre_hook(_on_kwargs, with_kwargs=True),
+}
+
+
+@ways
+@pytest.mark.parametrize("register", HOOKS.values(), ids=HOOKS)
+def test_T20_a_hook_acts_in_every_step_with_the_weights_of_that_step(register, way) -> None:
+    net, data = Calling(), inputs(3, 5, 3)
+    start = [p.detach().clone().requires_grad_() for p in net.parameters()]
+    without = steps(way(net), start, data)
+    register(net.part)
+
+    found = steps(way(net), start, data)
+
+    assert all_same(found, steps_in_place(net, data))
+    assert not all_same(found, without)
     meta = torch.autograd.grad(sum(w.square().sum() for w in found), start)
     assert all(g.abs().sum() > 0 for g in meta)
-
-
-def test_T33_a_submodule_of_a_substituted_module_can_be_called_alone() -> None:
-    net, x = Encoding(), inputs()
-    weights = [torch.randn_like(p) for p in net.parameters()]
-
-    dependent = DependentModule.stateless(net)
-    dependent.substitute_from_list(weights)
-
-    assert same(dependent.body[0](x), x @ weights[0].T + weights[1])
 
 
 # ── T-40: ties ───────────────────────────────────────────────────────────────────────────────
@@ -304,75 +261,3 @@ def test_T41_an_exception_inside_the_loop_leaves_the_model_intact(way) -> None:
     assert state_of(net) == before
     # What was used for it can be used again.
     assert all_same(steps(forward, start, data), steps_in_place(net, data))
-
-
-# ── T-88: buffers that a forward assigns to ──────────────────────────────────────────────────
-
-
-def test_T88_a_buffer_that_is_assigned_to_starts_anew_in_each_call() -> None:
-    net = Counting()
-    learner = Learner(net)
-    weights = [*net.parameters()]
-
-    for x in inputs(3, 5, 3):
-        _, buffers = learner.functional(weights, True, x, buffers="return")
-
-        assert int(buffers["calls"]) == 1
-    assert int(net.calls) == 0
-
-
-def test_T88_the_buffers_of_an_instance_go_on_from_call_to_call() -> None:
-    net, data = Counting(), inputs(3, 5, 3)
-    before = state_of(net)
-    bound, plain = Learner(net).bind([*net.parameters()]), deepcopy(net)
-
-    for x in data:
-        assert same(bound(x), plain(x))
-
-    assert int(bound.calls) == 3
-    assert torch.equal(bound.mean, plain.mean)
-    assert state_of(net) == before
-
-
-def test_T88_the_same_in_a_submodule_that_is_called_twice() -> None:
-    class Calling(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = Counting()
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.inner(x) + self.inner(2 * x)
-
-    net, x = Calling(), inputs()
-    before = state_of(net)
-    wanted = deepcopy(net)(x)
-
-    found, buffers = Learner(net).functional(net.parameters(), True, x, buffers="return")
-
-    assert same(found, wanted)
-    assert int(buffers["inner.calls"]) == 2
-    assert state_of(net) == before
-
-
-def test_T88_a_gradient_flows_through_a_buffer_that_was_computed() -> None:
-    class Remembering(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = nn.Linear(3, 2)
-            self.register_buffer("trace", torch.randn(2))
-
-        def forward(self, x: Tensor) -> Tensor:
-            self.trace = 0.5 * self.trace + self.layer(x).mean(0)
-            return torch.tanh(self.layer(x) * self.trace)
-
-    net, data = Remembering(), inputs(2, 5, 3)
-    weights = [torch.randn_like(p).requires_grad_() for p in net.parameters()]
-    bound = Learner(net).bind(weights)
-    found = torch.autograd.grad(sum(loss_of(bound(x)) for x in data), weights)
-
-    plain = deepcopy(net)
-    plain.load_state_dict(by_name(net, weights), strict=False)
-    wanted = torch.autograd.grad(sum(loss_of(plain(x)) for x in data), [*plain.parameters()])
-
-    assert all_same([*found], [*wanted])
-    assert not net.trace.requires_grad
