@@ -13,17 +13,16 @@ from metann.buffers import Given, Policy, require_policy, split, write_back
 from metann.errors import ArgumentError, SubstitutionError
 from metann.filling import StalePlanError
 from metann.functional.replacing import Replacing
-from metann.functional.transforms import plain_form_is_needed
+from metann.functional.transforms import is_compiling, plain_form_is_needed, settled_while_tracing
 from metann.module import DependentModule
 from metann.planning import make_plan
 from metann.rebuild import build, is_stale
 from metann.slots import set_slots, slots_of
+from metann.tracing import is_traceable, traced_instance
 from metann.tree import walk
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 Params = Iterable[Tensor] | Mapping[str, Tensor]
-# torch 2.0 has no torch.compiler.
-_is_compiling = torch.compiler.is_compiling if hasattr(torch, "compiler") else bool
 
 
 class Learner(Generic[ModuleT]):
@@ -104,14 +103,10 @@ class Learner(Generic[ModuleT]):
                 f"training must be True or False, got {training!r}. "
                 "Call learner.functional(params, training, *args)."
             )
-        if _is_compiling():
-            # The tracer cannot follow the rebuild; what `bind` returns it can compile.
-            eager: Any = torch.compiler
-            disabled = eager.disable(self.functional)
-            return disabled(params, training, *args, buffers=buffers, **kwargs)
         if buffers != "copy":
             require_policy(buffers)
-            return self._with_buffers(buffers, params, training, args, kwargs)
+        if is_compiling():
+            return self._traced(params, training, args, buffers, kwargs)
         plan = self._plan
         instance: DependentModule | None = None
         # The way of nearly every call; for the others `_build` finds out what is the matter.
@@ -122,26 +117,44 @@ class Learner(Generic[ModuleT]):
                 instance = None
         if instance is None:
             instance = self._build(params, training, lasting=False)
-        if plain_form_is_needed():
-            with Replacing():
-                return instance(*args, **kwargs)
-        return instance(*args, **kwargs)
+        if buffers == "copy" and not plain_form_is_needed():
+            return instance(*args, **kwargs)
+        with Replacing() if plain_form_is_needed() else nullcontext():
+            return self._called(instance, buffers, args, kwargs)
 
-    def _with_buffers(
+    def _traced(
         self,
-        policy: Policy,
         params: Params,
         training: bool,
         args: tuple[Any, ...],
+        buffers: Policy,
         kwargs: dict[str, Any],
     ) -> Any:
-        """What `functional` does where the updated buffers are asked for."""
-        instance = self._build(params, training, lasting=False)
-        with Replacing() if plain_form_is_needed() else nullcontext():
-            output = instance(*args, **kwargs)
+        """What `functional` does inside torch.compile."""
+        if self._can_be_traced():
+            instance = traced_instance(self._plan, params, training)
+            return self._called(instance, buffers, args, kwargs)
+        # The tracer cannot follow this rebuild; what `bind` returns it can compile.
+        eager: Any = torch.compiler
+        disabled = eager.disable(self.functional)
+        return disabled(params, training, *args, buffers=buffers, **kwargs)
+
+    @settled_while_tracing
+    def _can_be_traced(self) -> bool:
+        """Whether torch.compile can follow the rebuild; the plan it follows is up to date then."""
+        if is_stale(self._plan):
+            self._plan = make_plan(self.module)
+        return is_traceable(self._plan)
+
+    def _called(
+        self, instance: nn.Module, policy: Policy, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Call an instance, and do with its buffers as asked."""
+        output = instance(*args, **kwargs)
         if policy == "return":
             return output, dict(instance.named_buffers())
-        write_back(instance, self.module)
+        if policy == "writeback":
+            write_back(instance, self.module)
         return output
 
     def bind(self, params: Params, training: bool | None = None) -> DependentModule:
@@ -160,17 +173,17 @@ class Learner(Generic[ModuleT]):
         """
         return self._build(params, training, lasting=True)
 
-    def _build(self, params: Params, training: bool | None, lasting: bool) -> DependentModule:
+    def _build(self, weights: Params, training: bool | None, lasting: bool) -> DependentModule:
         """An instance with `params`, made from a plan that is not stale."""
         # An iterator can be gone through only once.
-        params = [*params] if isinstance(params, Iterator) else params
-        plan = self._plan
-        is_mixed = isinstance(params, Mapping) and not plan.layout.is_named_by(params)
-        given = split(self.module, params) if is_mixed else Given(params)
+        params: Any = [*weights] if isinstance(weights, Iterator) else weights
+        plan, given = self._plan, Given(params)
+        if hasattr(params, "keys") and not plan.layout.is_named_by(params):
+            given = split(self.module, params)
         try:
             if plan.layout.uniform or plan.weights_hold():
-                weights = plan.layout.match(given.params)
-                return build(plan, weights, training, lasting, given.copies)
+                tensors = plan.layout.match(given.params)
+                return build(plan, tensors, training, lasting, given.copies)
         except StalePlanError:
             pass
         except SubstitutionError:

@@ -13,6 +13,7 @@ from torch.nn.parameter import Parameter
 from metann import dependents as _dependents
 from metann.copying import deep_copy, reduce_by_origin
 from metann.functional.derivatives import supply
+from metann.functional.transforms import is_compiling
 from metann.hooks import OwnHooks
 from metann.loading import load_into, one_load
 from metann.moving import Once
@@ -243,7 +244,11 @@ class DependentModule(OwnHooks):
             from metann.convert import convert
 
             value = convert(value)
-        super().__setattr__(name, value)
+        if is_compiling() and type(value) is Tensor and name in self.__dict__["_buffers"]:
+            # What torch comes to, in a way that its tracer can follow for an object of the trace.
+            self.__dict__["_buffers"][name] = value
+        else:
+            super().__setattr__(name, value)
         _dependents.assigned(self, name)
 
     def __delattr__(self, name: str) -> None:

@@ -94,9 +94,13 @@ class Carrier:
 
     Args:
         targets: what each module and weight of the first tree becomes, by identity.
+
+    Attributes:
+        found: some value referred to one of them.
     """
 
     def __init__(self, targets: Mapping[int, Any]) -> None:
+        self.found = False
         self._targets = targets
         # With what each was made from: an id is its own only as long as the object lives.
         self._made: dict[int, tuple[object, Any]] = {}
@@ -110,6 +114,7 @@ class Carrier:
     def __call__(self, value: Any) -> Any:
         """Any value, to be used in the second tree."""
         if id(value) in self._targets:
+            self.found = True
             return self._targets[id(value)]
         if id(value) in self._made:
             return self._made[id(value)][1]

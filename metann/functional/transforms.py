@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -18,6 +19,10 @@ _kind: Any = _interpreters.TransformType
 _NEED_PLAIN_FORMS: Any = (_kind.Vmap, _kind.Jvp)
 
 
+# torch 2.0 has no torch.compiler.
+is_compiling: Callable[[], bool] = (
+    torch.compiler.is_compiling if hasattr(torch, "compiler") else bool
+)
 _FunctionT = TypeVar("_FunctionT", bound=Callable[..., Any])
 
 
@@ -51,6 +56,18 @@ def plain_form_is_needed() -> bool:
 def in_transform() -> bool:
     """Whether a transform of torch.func is at work: vmap, grad, vjp, jvp, functionalize, ..."""
     return _interpreters.peek_interpreter_stack() is not None
+
+
+@settled_while_tracing
+def in_any_transform() -> bool:
+    """Whether one of torch.func is at work, or forward-mode differentiation without it."""
+    return _dual_levels._current_level >= 0 or _interpreters.peek_interpreter_stack() is not None
+
+
+def outside_functorch() -> AbstractContextManager[Any]:
+    """Within it, operations on tensors that no transform has wrapped are run as they are."""
+    disabled: AbstractContextManager[Any] = _c._DisableFuncTorch()
+    return disabled
 
 
 def vmap_levels() -> list[tuple[int, int]]:

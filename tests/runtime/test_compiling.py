@@ -103,11 +103,11 @@ def test_a_dependent_module_can_be_compiled_in_place(fresh_compiler) -> None:
     assert same(net(x), wanted)
 
 
-def compiled_call(net: nn.Module, training: bool = True, backend: str = "eager"):
-    """`learner.functional` of `net` in a compiled function; the call itself is left out of it."""
+def compiled_call(net: nn.Module, training: bool = True, backend: str = "eager", whole=True):
+    """`learner.functional` of `net` in a compiled function, as one graph."""
     learner = Learner(net)
 
-    @torch.compile(backend=backend)
+    @torch.compile(backend=backend, fullgraph=whole)
     def call(weights: object, x: Tensor) -> Tensor:
         return learner.functional(weights, training, x)
 
@@ -209,3 +209,96 @@ def test_a_compiled_call_leaves_a_list_in_an_attribute_alone(fresh_compiler) -> 
 
     assert same(compiled_call(net)(weights, x), wanted)
     assert net.outputs == []
+
+
+@traced
+def test_what_refers_to_the_model_is_right_though_not_one_graph(fresh_compiler) -> None:
+    class Listing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(3, 2)
+            self.parts = [self.layer]
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.parts[0](x)
+
+    net, x = Listing(), inputs()
+    weights = fresh(net)
+
+    assert same(compiled_call(net, whole=False)(weights, x), expected(net, weights, x))
+
+
+@traced
+def test_hooks_run_in_a_compiled_call(fresh_compiler) -> None:
+    net, x = mlp(), inputs()
+    net[0].register_forward_hook(lambda module, args, output: output * module.weight.sum())
+    net[2].register_forward_pre_hook(lambda module, args, kwargs: (args, kwargs), with_kwargs=True)
+    weights = fresh(net)
+
+    assert same(compiled_call(net)(weights, x), expected(net, weights, x))
+
+
+@traced
+def test_an_inner_step_and_its_gradient_compile_into_one_graph(fresh_compiler) -> None:
+    net, x = normalised(), inputs()
+    learner, weights = Learner(net), fresh(net)
+
+    def adapted_loss(ws: list[Tensor], x: Tensor) -> Tensor:
+        def loss(ws: list[Tensor]) -> Tensor:
+            return learner.functional(ws, True, x).square().mean()
+
+        steps = torch.func.grad(loss)(ws)
+        return loss([w - 0.1 * step for w, step in zip(ws, steps, strict=True)])
+
+    meta_gradient = torch.func.grad(adapted_loss)
+    found = torch.compile(meta_gradient, fullgraph=True, backend="aot_eager")(weights, x)
+
+    wanted = meta_gradient(weights, x)
+    assert all(torch.allclose(f, w, atol=1e-12) for f, w in zip(found, wanted, strict=True))
+
+
+@traced
+def test_a_vmap_over_weights_compiles_into_one_graph(fresh_compiler) -> None:
+    net, x = mlp(), inputs()
+    learner, sets = Learner(net), [torch.stack([w, 2 * w]) for w in fresh(net)]
+
+    def both(sets: list[Tensor], x: Tensor) -> Tensor:
+        return torch.vmap(lambda ws: learner.functional(ws, True, x))(sets)
+
+    found = torch.compile(both, fullgraph=True, backend="eager")(sets, x)
+
+    assert torch.allclose(found, both(sets, x), atol=1e-12)
+
+
+@traced
+def test_buffers_of_a_compiled_call_are_returned_and_written_back(fresh_compiler) -> None:
+    net, x = normalised(), inputs()
+    learner, weights = Learner(net), fresh(net)
+    _, wanted = learner.functional(weights, True, x, buffers="return")
+    before = state_of(net)
+
+    def call(ws: object, x: Tensor, policy: str) -> object:
+        return learner.functional(ws, True, x, buffers=policy)
+
+    compiled = torch.compile(call, fullgraph=True, backend="eager")
+    _, found = compiled(weights, x, "return")
+    _, again = compiled({**by_name(net, weights), **found}, x, "return")
+    untouched = state_of(net) == before
+    compiled(weights, x, "writeback")
+    compiled(weights, x, "writeback")
+
+    assert untouched
+    assert [*found] == [*again] == [*wanted] == [name for name, _ in net.named_buffers()]
+    assert all(same(found[name], wanted[name]) for name in wanted)
+    assert all(same(buffer, again[name]) for name, buffer in net.named_buffers())
+
+
+@traced
+def test_an_unknown_policy_is_refused_by_a_compiled_call_too(fresh_compiler) -> None:
+    learner = Learner(mlp())
+    call = torch.compile(
+        lambda ws, x: learner.functional(ws, True, x, buffers="share"), backend="eager"
+    )
+
+    with pytest.raises(Exception, match=r"buffers must be one of"):
+        call(fresh(learner.module), inputs())
