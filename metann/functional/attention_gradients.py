@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from metann.errors import NoSecondOrderError
-from metann.functional.attention import attention_weights, score_factor, shared_by
+from metann.functional.attention_weights import attention_weights, score_factor, shared_by
 from metann.functional.precision import without_autocast
 
 
