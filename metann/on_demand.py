@@ -26,6 +26,7 @@ from metann.copying import ORIGIN
 from metann.errors import NoCounterpartError
 from metann.identity import home_beside, metaclass_for
 from metann.module import DependentModule
+from metann.parametrizing import injected_properties, read_by_instance
 from metann.registry import counterpart_of
 
 lock = threading.RLock()
@@ -85,7 +86,7 @@ def _bases(kind: type[nn.Module]) -> tuple[type, ...]:
     """
     if _acts_on_subclasses(kind):
         return (DependentModule, kind)
-    if _injected_properties(kind):
+    if injected_properties(kind):
         # torch finds what to go back to, when it removes a parametrization, as the first base.
         return (counterpart_of(kind.__bases__[0]), kind)
     counterparts = [
@@ -134,20 +135,10 @@ def _define(kind: type[nn.Module], bases: tuple[type, ...]) -> type[DependentMod
     exec(compile(text, str(home.__file__), "exec"), namespace)
     counterpart: type[DependentModule] = namespace.pop(name)
     type.__setattr__(counterpart, ORIGIN, kind)
-    for name, injected in _injected_properties(kind).items():
-        type.__setattr__(counterpart, name, injected)
+    for name, injected in injected_properties(kind).items():
+        type.__setattr__(counterpart, name, read_by_instance(name, injected))
     weakref.finalize(counterpart, _forget, home.__name__, str(home.__file__))
     return counterpart
-
-
-def _injected_properties(kind: type) -> dict[str, property]:
-    """The properties that torch put into a class it made for a parametrized module."""
-    return {
-        name: value
-        for name, value in vars(kind).items()
-        if isinstance(value, property) and value.fget is not None
-        if value.fget.__module__ == "torch.nn.utils.parametrize"
-    }
 
 
 def _spell(bases: tuple[type, ...]) -> dict[type, str]:

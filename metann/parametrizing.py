@@ -1,13 +1,21 @@
-"""What torch's parametrizations need beside their generated class."""
+"""What torch's parametrizations need: plain forms in transforms, a cache that knows instances."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from operator import is_
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from metann.functional.replacing import Replacing
 from metann.functional.transforms import plain_form_is_needed
+from metann.tree import walk
+
+# Its cache has no public name, and is another dict whenever the outermost `cached()` ends.
+_parametrize: Any = import_module("torch.nn.utils.parametrize")
 
 
 class ParametrizesPlainly(nn.Module):
@@ -23,3 +31,66 @@ class ParametrizesPlainly(nn.Module):
             return parent.forward(*args, **kwargs)
         with Replacing():
             return parent.forward(*args, **kwargs)
+
+
+@dataclass(frozen=True)
+class _Cached:
+    """What a parametrization gave: for which module, which keeps its id, and from what."""
+
+    module: nn.Module
+    originals: tuple[Tensor | None, ...]
+    value: Tensor
+
+    def holds(self, originals: tuple[Tensor | None, ...]) -> bool:
+        same_number = len(originals) == len(self.originals)
+        return same_number and all(map(is_, originals, self.originals))
+
+
+def injected_properties(kind: type) -> Mapping[str, property]:
+    """The properties that torch put into a class it made for a parametrized module."""
+    return {
+        name: value
+        for name, value in vars(kind).items()
+        if isinstance(value, property) and value.fget is not None
+        if value.fget.__module__ == _parametrize.__name__
+    }
+
+
+def read_by_instance(name: str, injected: property) -> property:
+    """torch's property, with a cache for each instance and each set of weights.
+
+    Inside `torch.nn.utils.parametrize.cached()` torch's own gives every instance of the class the
+    value that it computed for the first, whatever their weights are.
+    """
+    reads: Any = injected.fget
+
+    def read(module: nn.Module) -> Any:
+        if not _parametrize._cache_enabled:
+            return reads(module)
+        parametrizations: Any = module.parametrizations
+        parametrization = parametrizations[name]
+        originals = (*_tensors(parametrization),)
+        cache, key = _parametrize._cache, (id(module), name, "of this instance")
+        known: _Cached | None = cache.get(key)
+        if known is None or not known.holds(originals):
+            known = cache[key] = _Cached(module, originals, parametrization())
+        return known.value
+
+    return property(read, injected.fset, doc=injected.__doc__)
+
+
+def tell_instances_apart(kind: type) -> None:
+    """Let the parametrized attributes of a class be read by `read_by_instance`."""
+    for name, injected in injected_properties(kind).items():
+        type.__setattr__(kind, name, read_by_instance(name, injected))
+
+
+def _tensors(module: nn.Module) -> list[Tensor | None]:
+    """All tensors of a tree."""
+    tables = ("_parameters", "_buffers")
+    return [
+        tensor
+        for _, owner in walk(module)
+        for table in tables
+        for tensor in owner.__dict__[table].values()
+    ]

@@ -16,6 +16,7 @@ from metann.filling import MAY_REFER, Fill, Row, make_fill
 from metann.hooks import HOOK_TABLES
 from metann.layout import Layout
 from metann.module import DependentModule
+from metann.parametrizing import tell_instances_apart
 from metann.references import (
     TORCH_TABLES,
     Carrier,
@@ -138,6 +139,7 @@ def _kind_of(path: str, module: nn.Module) -> type[DependentModule]:
     if not isinstance(module, DependentModule):
         return counterpart_for(path, module)
     require_materialised(path, module)
+    tell_instances_apart(type(module))  # It may have been parametrized after its conversion.
     return type(module)
 
 

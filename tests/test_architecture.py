@@ -14,10 +14,9 @@ RUNTIME = (
     "metann.errors metann.replaced metann.utils",
     "metann.functional",
     "metann.adaptive metann.attention metann.batch_norm metann.fields metann.hooks "
-    "metann.linear_cross_entropy metann.parametrizing metann.response_norm metann.rnn "
-    "metann.slots metann.tree",
+    "metann.linear_cross_entropy metann.response_norm metann.rnn metann.slots metann.tree",
     "metann.containers metann.embedding metann.layout metann.loading metann.moving "
-    "metann.references metann.snapshot",
+    "metann.parametrizing metann.references metann.snapshot",
     "metann.copying metann.places",
     "metann.dependents metann.identity",
     "metann.module",
