@@ -133,21 +133,31 @@ def _triplets() -> Iterator[Sample]:
     )
 
 
+def _of_logits(loss: nn.CTCLoss, logits: Tensor, *targets: Tensor) -> Tensor:
+    return loss(logits.log_softmax(2), *targets)
+
+
 def _sequences() -> Iterator[Sample]:
-    inputs = on(
-        log_probabilities(6, 2, 4, dim=2),
-        constant([[1, 2, 1], [2, 2, 1]]),
-        constant([6, 6]),
-        constant([3, 2]),
-    )
+    targets = (constant([[1, 2, 1], [2, 2, 1]]), constant([6, 6]), constant([3, 2]))
+    given = on(log_probabilities(6, 2, 4, dim=2), *targets)
     missing = _no_kernel("_ctc_loss_backward")
-    yield from _each_reduction(nn.CTCLoss, inputs, of(blank=3), second_order=missing)
-    too_short = on(*inputs.args[:2], constant([6, 2]), constant([3, 3]))
+    held = HeldConstant("the sum of the probabilities of a step, which is 1")
+    for arguments in (*_REDUCTIONS, of(blank=3)):
+        yield Sample(nn.CTCLoss, arguments, given, second_order=missing, held_constant=held)
+        yield Sample(
+            nn.CTCLoss,
+            arguments,
+            on(normal(6, 2, 4), *targets),
+            note="of logits",
+            call=_of_logits,
+            second_order=missing,
+        )
     yield Sample(
         nn.CTCLoss,
         of(zero_infinity=True),
-        too_short,
+        on(normal(6, 2, 4), targets[0], constant([6, 2]), constant([3, 3])),
         note="a target that does not fit",
+        call=_of_logits,
         second_order=missing,
     )
 

@@ -77,10 +77,15 @@ class Missing:
 
 @dataclass(frozen=True)
 class HeldConstant:
-    """What torch deliberately takes for constant: its derivative is that of another function."""
+    """What torch deliberately takes for constant: its derivative is that of another function.
+
+    `at_second_order` is False where only the gradient leaves something out: the derivative of the
+    gradient is right.
+    """
 
     what: str
     modes: tuple[bool, ...] = (True, False)
+    at_second_order: bool = True
 
 
 @dataclass(frozen=True)
@@ -104,12 +109,13 @@ class Sample:
         return self.second_order is None or training not in self.second_order.modes
 
     def derives_its_output(self, training: bool) -> bool:
-        """Whether torch's derivative in this mode is that of the output, as finite differences are.
+        """Whether torch's second derivative in this mode is that of the gradient.
 
         A wrong one is not, nor is one that takes something for constant.
         """
-        held = self.held_constant is not None and training in self.held_constant.modes
-        return self.has_second_order(training) and not held
+        held = self.held_constant
+        is_held = held is not None and training in held.modes and held.at_second_order
+        return self.has_second_order(training) and not is_held
 
     def __str__(self) -> str:
         note = f": {self.note}" if self.note else ""
