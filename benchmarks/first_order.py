@@ -1,0 +1,79 @@
+"""What first-order gradients cost through a functional call, as a ratio to the plain module.
+
+    python benchmarks/first_order.py
+
+The second derivatives that metann gives to torch's kernels must cost nothing where nobody asks for
+them: forward and backward of a Transformer take what they take without metann. The contenders run
+in one process, in turn; the median over the rounds of the ratio within each round is shown.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import Tensor, nn
+
+from metann import Learner
+
+PROMISED = 1.03
+Gradients = Callable[[], tuple[Tensor, ...]]
+
+
+def contenders(batch: int, layers: int) -> dict[str, Gradients]:
+    """Forward and backward of one net of width 256 over 128 tokens, the plain one first."""
+    layer = nn.TransformerEncoderLayer(256, 4, 512, dropout=0.0, batch_first=True)
+    module = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+    x, learner = torch.randn(batch, 128, 256), Learner(module)
+    weights = list(module.parameters())
+    bound = learner.bind(weights)
+
+    def gradients_of(call: Callable[[], Tensor]) -> Gradients:
+        return lambda: torch.autograd.grad(call().square().mean(), weights)
+
+    return {
+        "plain": gradients_of(lambda: module(x)),
+        "Learner.functional": gradients_of(lambda: learner.functional(weights, True, x)),
+        "what bind returned": gradients_of(lambda: bound(x)),
+    }
+
+
+def measure(calls: Mapping[str, Gradients], rounds: int) -> dict[str, list[float]]:
+    """Seconds a call, for each contender and round; the order turns from round to round."""
+    names = [*calls]
+    taken: dict[str, list[float]] = {name: [] for name in names}
+    for number in track(range(rounds + 2), description="first order", transient=True):
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            start = time.perf_counter()
+            calls[name]()
+            taken[name].append(time.perf_counter() - start)
+    return {name: seconds[2:] for name, seconds in taken.items()}  # Two rounds to get warm.
+
+
+def main(rounds: int = 30, batch: int = 8, layers: int = 6, threads: int = 1) -> None:
+    """Measure, print the table, and exit with 1 if the promised ratio is exceeded."""
+    torch.default_generator.manual_seed(0)
+    torch.set_num_threads(threads)
+    taken = measure(contenders(batch, layers), rounds)
+    title = f"TransformerEncoder, {layers} layers of width 256, {batch} times 128 tokens"
+    table = Table("gradients through", "median ms", "ratio to plain", "promised", title=title)
+    kept = True
+    for name, seconds in taken.items():
+        pairs = zip(seconds, taken["plain"], strict=True)
+        ratio = statistics.median(mine / plain for mine, plain in pairs)
+        kept &= ratio <= PROMISED
+        promise = "" if name == "plain" else f"≤ {PROMISED:.2f}"
+        table.add_row(name, f"{statistics.median(seconds) * 1e3:.1f}", f"{ratio:.3f}", promise)
+    Console().print(table)
+    raise typer.Exit(0 if kept else 1)
+
+
+if __name__ == "__main__":
+    typer.run(main)
