@@ -47,12 +47,14 @@ def rrelu(
     """
     if not plain_form_is_needed():
         return F.rrelu(input, lower, upper, training, inplace)
+    # The derivative needs the values that are overwritten.
+    x = input.clone() if inplace else input
     if training and vmap_levels():
-        slopes = lower + (upper - lower) * torch.rand_like(input)
-        result = torch.where(input > 0, input, input * slopes)
+        slopes = lower + (upper - lower) * torch.rand_like(x)
+        result = torch.where(x > 0, x, x * slopes)
     elif training:
         # The same random numbers as outside of forward mode.
-        result = F.rrelu(input, lower, upper, training=True)
+        result = F.rrelu(x, lower, upper, training)
     else:
-        result = F.leaky_relu(input, (lower + upper) / 2)
+        result = F.leaky_relu(x, (lower + upper) / 2)
     return input.copy_(result) if inplace else result

@@ -10,7 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from typing_extensions import override
 
-from metann.functional.transforms import is_compiling, is_inside_functorch, plain_form_is_needed
+from metann.functional.transforms import (
+    is_batched,
+    is_compiling,
+    is_inside_functorch,
+    plain_form_is_needed,
+)
 
 if TYPE_CHECKING:
     from torch.nn import LinearCrossEntropyOptions
@@ -96,9 +101,11 @@ class _InChunks(torch.autograd.Function):
     @staticmethod
     @override
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor | None, ...]:
-        """Through that graph, or through the second form if a graph is to be made."""
-        if torch.is_grad_enabled():
-            found = _gradients(ctx.plain(*ctx.saved_tensors), ctx.saved_tensors, ctx, grad_outputs)
+        """Through that graph; in a batch, or for a graph, through the second form."""
+        if torch.is_grad_enabled() or any(map(is_batched, grad_outputs)):
+            with torch.enable_grad():
+                loss = ctx.plain(*ctx.saved_tensors)
+            found = _gradients(loss, ctx.saved_tensors, ctx, grad_outputs)
         else:
             found = _gradients(ctx.loss, ctx.leaves, ctx, grad_outputs)
         remaining = iter(found)

@@ -138,13 +138,13 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     """
     if not plain_form_is_needed():
         return F.cosine_similarity(x1, x2, dim, eps)
-    dtype = torch.promote_types(x1.dtype, x2.dtype)
     shape: torch.Size = _torch.broadcast_shapes(x1.shape, x2.shape)
-    first, second = (_unit_vectors(x.to(dtype).expand(shape), dim, eps) for x in (x1, x2))
+    first, second = (_unit_vectors(x.expand(shape), dim, eps) for x in (x1, x2))
     return (first * second).sum(dim)
 
 
 def _unit_vectors(x: Tensor, dim: int, eps: float) -> Tensor:
+    x = x if x.is_floating_point() else x.to(torch.get_default_dtype())
     return x / _at_least(_torch.linalg.vector_norm(x, dim=dim, keepdim=True), eps)
 
 

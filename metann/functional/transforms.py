@@ -113,3 +113,9 @@ def unwrapped(tensor: Tensor) -> Tensor:
     while _interpreters.is_functorch_wrapped_tensor(tensor):
         tensor = _interpreters.get_unwrapped(tensor)
     return tensor
+
+
+def is_batched(tensor: Tensor) -> bool:
+    """Whether a vmap is over this tensor: `torch.vmap`, or that of `is_grads_batched=True`."""
+    is_legacy: bool = _interpreters.is_legacy_batchedtensor(tensor)
+    return is_legacy or _interpreters.is_batchedtensor(tensor)

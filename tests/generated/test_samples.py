@@ -96,6 +96,19 @@ def test_torchs_second_derivative_is_wrong_only_where_the_sample_says_so(
     assert right.item() == sample.derives_its_output(training)
 
 
+@for_each_use_of(SAMPLES_OF)
+def test_torchs_gradient_is_wrong_only_where_the_sample_says_so(sample: Sample, training: bool):
+    """By the change of the output along a random direction."""
+    value, leaves = _value_and_leaves(sample, training)
+    slopes = [gradient.to_dense() for gradient in gradients(value, leaves)]
+    slope = sum((a * b).sum() for a, b in zip(slopes, _direction(leaves), strict=True))
+    step = 1e-6
+    after, before = (_value_and_leaves(sample, training, moved)[0] for moved in (step, -step))
+    right = torch.isclose((after - before) / (2 * step), slope, rtol=1e-6, atol=1e-8)
+
+    assert right.item() == sample.derives_its_output_once(training)
+
+
 def _value_and_leaves(
     sample: Sample, training: bool, moved: float = 0.0
 ) -> tuple[Tensor, list[Tensor]]:

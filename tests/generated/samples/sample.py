@@ -100,6 +100,8 @@ class Sample:
     call: Callable[..., Any] | None = None
     second_order: Missing | None = None
     held_constant: HeldConstant | None = None
+    # Why torch's gradient is not that of its own output, nor metann's that of torch.
+    wrong_gradient: str = ""
     tolerance: float = 1e-12
     # The messages of warnings that torch gives for this use of the layer, and may give here.
     warns: tuple[str, ...] = ()
@@ -116,6 +118,11 @@ class Sample:
         held = self.held_constant
         is_held = held is not None and training in held.modes and held.at_second_order
         return self.has_second_order(training) and not is_held
+
+    def derives_its_output_once(self, training: bool) -> bool:
+        """Whether torch's gradient in this mode is that of the output."""
+        held = self.held_constant
+        return not self.wrong_gradient and (held is None or training not in held.modes)
 
     def __str__(self) -> str:
         note = f": {self.note}" if self.note else ""

@@ -50,7 +50,8 @@ _BAGS_OF_EMBEDDINGS: tuple[tuple[Given, Given, str], ...] = (
 def _held_by(arguments: Given) -> HeldConstant | None:
     if "max_norm" in arguments.kwargs:
         return _RENORM
-    return _SCALED if "scale_grad_by_freq" in arguments.kwargs else None
+    # The gradient of the gradient is divided again, by the counts of other rows in the bag.
+    return HeldConstant(_SCALED.what) if "scale_grad_by_freq" in arguments.kwargs else None
 
 
 SAMPLES = (
