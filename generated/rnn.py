@@ -235,7 +235,7 @@ class DependentRNNCellBase(nn.RNNCellBase, DependentModule):
         ) -> None: ...
 
 
-class DependentRNNCell(nn.RNNCell, DependentRNNCellBase):
+class DependentRNNCell(StepsPlainly, nn.RNNCell, DependentRNNCellBase):
     """Counterpart of torch.nn.RNNCell.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.RNNCell.html>

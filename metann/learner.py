@@ -13,7 +13,12 @@ from metann.buffers import Given, Policy, require_policy, split, write_back
 from metann.errors import ArgumentError, SubstitutionError
 from metann.filling import StalePlanError
 from metann.functional.replacing import Replacing
-from metann.functional.transforms import is_compiling, plain_form_is_needed, settled_while_tracing
+from metann.functional.transforms import (
+    in_any_transform,
+    is_compiling,
+    plain_form_is_needed,
+    settled_while_tracing,
+)
 from metann.module import DependentModule
 from metann.planning import make_plan
 from metann.rebuild import build, is_stale
@@ -117,9 +122,9 @@ class Learner(Generic[ModuleT]):
                 instance = None
         if instance is None:
             instance = self._build(params, training, lasting=False)
-        if buffers == "copy" and not plain_form_is_needed():
+        if buffers == "copy" and not in_any_transform():
             return instance(*args, **kwargs)
-        with Replacing() if plain_form_is_needed() else nullcontext():
+        with Replacing() if self._needs_forms() else nullcontext():
             return self._called(instance, buffers, args, kwargs)
 
     def _traced(
@@ -145,6 +150,12 @@ class Learner(Generic[ModuleT]):
         if is_stale(self._plan):
             self._plan = make_plan(self.module)
         return is_traceable(self._plan)
+
+    def _needs_forms(self) -> bool:
+        """Whether torch's functions have to be ours; in reverse mode packed sequences need it."""
+        if plain_form_is_needed():
+            return True
+        return in_any_transform() and any(issubclass(kind, nn.RNNBase) for kind in self._plan.kinds)
 
     def _called(
         self, instance: nn.Module, policy: Policy, args: tuple[Any, ...], kwargs: dict[str, Any]

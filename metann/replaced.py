@@ -107,6 +107,26 @@ REPLACED: tuple[Replaced, ...] = (
         "https://docs.pytorch.org/docs/stable/generated/torch.linalg.householder_product.html",
     ),
     Replaced(
+        "torch._pack_padded_sequence",
+        "pack_padded_sequence",
+        "it reads lengths, which no transform of torch lets it; nor has it a forward mode",
+        "https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.rnn."
+        "pack_padded_sequence.html",
+    ),
+    Replaced(
+        "torch._pad_packed_sequence",
+        "pad_packed_sequence",
+        "it reads lengths, which no transform of torch lets it",
+        "https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.rnn."
+        "pad_packed_sequence.html",
+    ),
+    Replaced(
+        "torch._C._nn.pad_sequence",
+        "pad_sequence",
+        "it has no batching rule",
+        "https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.rnn.pad_sequence.html",
+    ),
+    Replaced(
         "torch.rnn_tanh",
         "rnn_tanh",
         "it has no batching rule",
@@ -122,7 +142,7 @@ REPLACED: tuple[Replaced, ...] = (
         "torch.gru",
         "gru",
         "it has no batching rule",
-        "https://github.com/pytorch/pytorch/issues/105982",
+        "https://github.com/pytorch/pytorch/issues/134606",
     ),
     Replaced(
         "torch.lstm",
@@ -131,15 +151,27 @@ REPLACED: tuple[Replaced, ...] = (
         "https://github.com/pytorch/pytorch/issues/105982",
     ),
     Replaced(
+        "torch.rnn_tanh_cell",
+        "rnn_tanh_cell",
+        "it has no batching rule: torch calls it for one element after the other, and warns",
+        "https://github.com/pytorch/pytorch/issues/105982",
+    ),
+    Replaced(
+        "torch.rnn_relu_cell",
+        "rnn_relu_cell",
+        "it has no batching rule: torch calls it for one element after the other, and warns",
+        "https://github.com/pytorch/pytorch/issues/105982",
+    ),
+    Replaced(
         "torch.lstm_cell",
         "lstm_cell",
         "it has no batching rule",
-        "https://github.com/pytorch/pytorch/issues/134606",
+        "https://github.com/pytorch/pytorch/issues/105982",
     ),
     Replaced(
         "torch.gru_cell",
         "gru_cell",
-        "on CUDA its fused kernel has neither a forward-mode derivative nor a batching rule",
+        "it has no batching rule; on CUDA its fused kernel has no forward-mode derivative either",
         "https://github.com/pytorch/pytorch/issues/112459",
     ),
     Replaced(

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from metann.functional.replacing import Replacing
-from metann.functional.transforms import plain_form_is_needed
+from metann.functional.transforms import in_any_transform
 
 _ADVICE = "RNN module weights are not part of single contiguous chunk of memory"
 
@@ -48,7 +48,7 @@ class FlatWeights(nn.Module):
 
 
 class StepsPlainly(nn.Module):
-    """Steps along a sequence in plain operations inside a transform, where torch's kernels cannot.
+    """Steps along sequences in plain operations inside a transform, where torch's kernels cannot.
 
     Its forward is torch's own, which calls the kernel at its end; `Replacing` puts ours there.
     """
@@ -56,7 +56,7 @@ class StepsPlainly(nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What torch's own forward returns."""
         parent: Any = super()
-        if not plain_form_is_needed():
+        if not in_any_transform():
             return parent.forward(*args, **kwargs)
         with Replacing():
             return parent.forward(*args, **kwargs)

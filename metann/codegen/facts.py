@@ -151,6 +151,11 @@ MIXINS: Mapping[str, Mixin] = {
         "StepsPlainly",
         "torch's kernels for sequences know of no transforms",
     ),
+    "torch.nn.modules.rnn.RNNCell": Mixin(
+        "metann.rnn",
+        "StepsPlainly",
+        "torch's kernels for cells know of no transforms",
+    ),
     "torch.nn.modules.rnn.LSTMCell": Mixin(
         "metann.rnn",
         "StepsPlainly",

@@ -21,6 +21,11 @@ from metann.functional.losses import (
 from metann.functional.margins import multi_margin_loss, multilabel_margin_loss
 from metann.functional.multi_head_attention import multi_head_attention_forward
 from metann.functional.nested import nested_tensor_from_mask_left_aligned
+from metann.functional.packing import (
+    pack_padded_sequence,
+    pad_packed_sequence,
+    pad_sequence,
+)
 from metann.functional.parametrizing import householder_product, normalize, weight_norm
 from metann.functional.recurrent import gru, lstm, rnn_relu, rnn_tanh
 from metann.functional.response_norm import cross_map_lrn
@@ -45,6 +50,9 @@ __all__ = [
     "multilabel_margin_loss",
     "nested_tensor_from_mask_left_aligned",
     "normalize",
+    "pack_padded_sequence",
+    "pad_packed_sequence",
+    "pad_sequence",
     "rnn_relu",
     "rnn_relu_cell",
     "rnn_tanh",

@@ -93,8 +93,11 @@ def rnn_tanh_cell(
     Returns:
         shape (N, hidden_size).
 
-    Source: torch.rnn_tanh_cell, which torch.nn.RNNCell calls. It is made of plain operations.
+    Source: torch.rnn_tanh_cell, which torch.nn.RNNCell calls.
     """
+    if plain_form_is_needed():
+        weights = Weights(w_ih, w_hh, b_ih, b_hh)
+        return tanh_step(weights.from_input(input), (hx,), weights)[0]
     return torch.rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih, b_hh)
 
 
@@ -108,8 +111,11 @@ def rnn_relu_cell(
 ) -> Tensor:
     """The same with a rectifier in the place of tanh.
 
-    Source: torch.rnn_relu_cell, which torch.nn.RNNCell calls. It is made of plain operations.
+    Source: torch.rnn_relu_cell, which torch.nn.RNNCell calls.
     """
+    if plain_form_is_needed():
+        weights = Weights(w_ih, w_hh, b_ih, b_hh)
+        return relu_step(weights.from_input(input), (hx,), weights)[0]
     return torch.rnn_relu_cell(input, hx, w_ih, w_hh, b_ih, b_hh)
 
 
@@ -136,11 +142,11 @@ def lstm_cell(
 
     Source: torch.lstm_cell, which torch.nn.LSTMCell calls.
     """
-    if not plain_form_is_needed():
-        return torch.lstm_cell(input, tuple(hx), w_ih, w_hh, b_ih, b_hh)
-    weights = Weights(w_ih, w_hh, b_ih, b_hh)
-    hidden, cell = lstm_step(weights.from_input(input), tuple(hx), weights)
-    return hidden, cell
+    if plain_form_is_needed():
+        weights = Weights(w_ih, w_hh, b_ih, b_hh)
+        hidden, cell = lstm_step(weights.from_input(input), tuple(hx), weights)
+        return hidden, cell
+    return torch.lstm_cell(input, tuple(hx), w_ih, w_hh, b_ih, b_hh)
 
 
 def gru_cell(
@@ -166,7 +172,7 @@ def gru_cell(
 
     Source: torch.gru_cell, which torch.nn.GRUCell calls.
     """
-    if not plain_form_is_needed():
-        return torch.gru_cell(input, hx, w_ih, w_hh, b_ih, b_hh)
-    weights = Weights(w_ih, w_hh, b_ih, b_hh)
-    return gru_step(weights.from_input(input), (hx,), weights)[0]
+    if plain_form_is_needed():
+        weights = Weights(w_ih, w_hh, b_ih, b_hh)
+        return gru_step(weights.from_input(input), (hx,), weights)[0]
+    return torch.gru_cell(input, hx, w_ih, w_hh, b_ih, b_hh)

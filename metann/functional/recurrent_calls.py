@@ -11,8 +11,9 @@ from torch import Tensor
 
 from metann.errors import ArgumentError
 from metann.functional.cells import State, Step, gru_step, lstm_step, relu_step, tanh_step
+from metann.functional.packing import numbers
 from metann.functional.recurrence import Recurrence, layers_of
-from metann.functional.transforms import plain_form_is_needed
+from metann.functional.transforms import in_any_transform, plain_form_is_needed
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Call:
         """How many sequences there are."""
         if self.batch_sizes is None:
             return self.data.shape[0 if self.batch_first else 1]
-        return int(self.batch_sizes[0])
+        return numbers(self.batch_sizes)[0]
 
     @property
     def options(self) -> tuple[int | float, ...]:
@@ -99,7 +100,7 @@ class Kind:
         """What torch's function returns."""
         call = call_of(*args, **kwargs)
         state = self._first_state(call)
-        if plain_form_is_needed():
+        if in_any_transform() if call.batch_sizes is not None else plain_form_is_needed():
             output, last = self.plainly(call, state)
             return (output, *last)
         sequences = (call.data,) if call.batch_sizes is None else (call.data, call.batch_sizes)
@@ -120,8 +121,7 @@ class Kind:
         layers = layers_of(call.params, names, call.num_layers, call.directions)
         recurrence = Recurrence(self.step, layers, call.dropout if call.train else 0.0)
         if call.batch_sizes is not None:
-            sizes: Any = call.batch_sizes
-            return recurrence.along(call.data, sizes.tolist(), state)
+            return recurrence.along(call.data, numbers(call.batch_sizes), state)
         data = call.data.transpose(0, 1) if call.batch_first else call.data
         output, last = recurrence.along(data, None, state)
         return (output.transpose(0, 1) if call.batch_first else output), last
