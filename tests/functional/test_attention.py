@@ -140,18 +140,29 @@ def test_half_precision_is_rounded_only_at_the_end(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
-@pytest.mark.parametrize("given", [torch.float32, torch.float64], ids=str)
-def test_under_autocast_it_is_torchs(given: torch.dtype, dtype: torch.dtype) -> None:
-    tensors = [tensor.to(given) for tensor in WAYS[0].tensors()]
-    mask = torch.randn(3, 5, dtype=given)
+def test_autocast_lowers_the_arguments_and_nothing_else(dtype: torch.dtype) -> None:
+    tensors = [tensor.float() for tensor in WAYS[0].tensors()]
+    mask = torch.randn(3, 5, dtype=torch.float32)
 
     with torch.autocast("cpu", dtype):
         ours = _under_jvp(*tensors, attn_mask=mask)
-        expected = F.scaled_dot_product_attention(*tensors, mask)
+        torchs = F.scaled_dot_product_attention(*tensors, mask)
 
-    assert ours.dtype is expected.dtype
-    bound = 1e-12 if given is torch.float64 else torch.finfo(dtype).eps
-    torch.testing.assert_close(ours, expected, rtol=bound, atol=bound)
+    by_hand = _under_jvp(*(tensor.to(dtype) for tensor in tensors), attn_mask=mask.to(dtype))
+    assert torch.equal(ours, by_hand)
+    assert ours.dtype is torchs.dtype
+    bound = torch.finfo(dtype).eps
+    torch.testing.assert_close(ours, torchs, rtol=bound, atol=bound)
+
+
+def test_autocast_leaves_float64_and_masks_of_bool() -> None:
+    tensors, mask = WAYS[0].tensors(), torch.tensor([[True, False, True, True, False]])
+
+    with torch.autocast("cpu", torch.bfloat16):
+        ours = _under_jvp(*tensors, attn_mask=mask)
+        torchs = F.scaled_dot_product_attention(*tensors, mask)
+
+    torch.testing.assert_close(ours, torchs, rtol=1e-12, atol=1e-12)
 
 
 def test_a_mask_may_be_more_precise_than_the_queries() -> None:

@@ -221,6 +221,14 @@ def test_bound_it_is_batched_over_sets_of_weights() -> None:
     assert_vmap(call, stacked(list(module.parameters())))
 
 
+def test_other_modes_of_torch_do_not_get_in_between() -> None:
+    function, weights = as_function(nn.MultiheadAttention(E, HEADS), False, need_weights=False)
+    inputs = [torch.randn(L, N, E) for _ in range(3)]
+
+    with torch.device("cpu"):  # A mode of torch.overrides, too.
+        assert_vmap(lambda *tensors: function(*tensors)[0], stacked([*weights, *inputs]))
+
+
 class Doubled(nn.MultiheadAttention):
     """Somebody's subclass, for which a counterpart is written on demand."""
 

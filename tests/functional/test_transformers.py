@@ -187,3 +187,18 @@ def test_T57_two_steps_of_maml_through_a_transformer() -> None:
 
     of_vector, vector = as_one_vector(after_two_steps, weights)
     assert gradcheck(of_vector, vector, fast_mode=True)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_under_autocast_tasks_give_what_they_give_alone(training: bool) -> None:
+    function, weights = as_function(_layer().float(), training)
+    tasks = [tensor.float() for tensor in stacked([*weights, torch.randn(2, 3, 4)])]
+    # Without gradients torch takes its fast path alone: autocast does not keep it from that on CPU.
+    tasks[0].requires_grad_()
+
+    with torch.autocast("cpu", torch.bfloat16):
+        together = torch.vmap(function)(*tasks)
+        alone = [function(*task) for task in zip(*tasks, strict=True)]
+
+    bound = 4 * torch.finfo(torch.bfloat16).eps
+    torch.testing.assert_close(together, torch.stack(alone), rtol=bound, atol=bound)
