@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from torch import nn
 
-from metann.containers import ConvertsInserted, KeepsDependents
+from metann.containers import ConvertsInserted, KeepsListedDependents, KeepsNamedDependents
 from metann.module import DependentModule
 
 with warnings.catch_warnings():
@@ -80,7 +80,7 @@ class DependentModuleDict(  # pyright: ignore[reportIncompatibleVariableOverride
         def __init__(self, modules: Mapping[str, nn.Module] | None = None) -> None: ...
 
 
-class DependentParameterList(KeepsDependents, nn.ParameterList, DependentModule):
+class DependentParameterList(KeepsListedDependents, nn.ParameterList, DependentModule):
     """Counterpart of torch.nn.ParameterList.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ParameterList.html>
@@ -91,7 +91,7 @@ class DependentParameterList(KeepsDependents, nn.ParameterList, DependentModule)
         def __init__(self, values: Iterable[Any] | None = None) -> None: ...
 
 
-class DependentParameterDict(KeepsDependents, nn.ParameterDict, DependentModule):
+class DependentParameterDict(KeepsNamedDependents, nn.ParameterDict, DependentModule):
     """Counterpart of torch.nn.ParameterDict.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ParameterDict.html>

@@ -17,6 +17,7 @@ from metann.functional.transforms import is_compiling
 from metann.hooks import OwnHooks
 from metann.loading import load_into, one_load
 from metann.moving import Once
+from metann.slots import slots_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -223,6 +224,13 @@ class DependentModule(OwnHooks):
         chosen = _dependents.other_buffers
         members = parent._named_members(chosen, prefix, recurse, remove_duplicate)
         return cast("Iterator[tuple[str, Tensor]]", members)
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter of this dotted name, as `nn.Module.get_parameter`, or the dependent."""
+        path, _, name = target.rpartition(".")
+        owner = self.get_submodule(path)
+        value: Any = owner.__dict__["_buffers"].get(name) if name in slots_of(owner) else None
+        return super().get_parameter(target) if value is None else value
 
     def __getattr__(self, name: str) -> Any:
         # Weights and submodules are read in every call, so they are looked for first.

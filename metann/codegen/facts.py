@@ -245,12 +245,12 @@ MIXINS: Mapping[str, Mixin] = {
     ),
     "torch.nn.modules.container.ParameterList": Mixin(
         "metann.containers",
-        "KeepsDependents",
+        "KeepsListedDependents",
         "torch makes a new parameter of a tensor set by index, and so cuts it from its graph",
     ),
     "torch.nn.modules.container.ParameterDict": Mixin(
         "metann.containers",
-        "KeepsDependents",
+        "KeepsNamedDependents",
         "torch makes a new parameter of a tensor set by key, and so cuts it from its graph",
     ),
 }

@@ -114,15 +114,15 @@ class Outcome:
     second: list[Tensor] = field(default_factory=list)
 
 
-def outcome(way: Way, make: Make, weights: Sequence[Tensor], training: bool, *x: Any) -> Outcome:
+def outcome(way: Way, make: Make, weights: Sequence[Tensor], training: bool, *x: Tensor) -> Outcome:
     """Run it from a fixed seed, on leaves of its own."""
-    leaves = [w.detach().clone().requires_grad_(w.requires_grad) for w in weights]
+    leaves, given = own(weights), own(x)
     model = way(make, leaves, training)
     torch.manual_seed(7)
-    output = model(*x)
+    output = model(*given)
     if way in WITH_PARAMETERS:
         leaves = [parameter for _, parameter in named_parameters(model)]
-    chosen = [leaf for leaf in leaves if leaf.requires_grad]
+    chosen = [leaf for leaf in (*leaves, *given) if leaf.requires_grad]
     value = number(output)
     if not value.requires_grad:
         return Outcome(output)
@@ -130,6 +130,11 @@ def outcome(way: Way, make: Make, weights: Sequence[Tensor], training: bool, *x:
     norm = torch.stack([number(slope) for slope in first]).sum()
     second = slopes(norm, chosen) if norm.requires_grad else []
     return Outcome(output, first, second)
+
+
+def own(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Leaves with the same values."""
+    return [tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in tensors]
 
 
 def slopes(value: Tensor, leaves: Sequence[Tensor], create_graph: bool = False) -> list[Tensor]:
@@ -163,7 +168,7 @@ def tensors_in(value: Any) -> list[Tensor]:
     return [tensor for item in items for tensor in tensors_in(item)] if is_structure else []
 
 
-def assert_the_same_in_every_way(make: Make, *x: Any, second: bool = True) -> None:
+def assert_the_same_in_every_way(make: Make, *x: Tensor, second: bool = True) -> None:
     """Output, gradients and second-order gradients are the plain module's, in both modes.
 
     Args:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import threading
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -38,6 +41,7 @@ from awkward_nets import (
     WithMeta,
     WithProperties,
 )
+from every_way import assert_the_same_in_every_way
 from small_nets import expected, fresh, inputs, same, state_of
 from torch import Tensor, nn
 
@@ -76,6 +80,15 @@ CLASSES = [
 ]
 every = pytest.mark.parametrize(
     "make", CLASSES, ids=[getattr(c, "__name__", str(c)) for c in CLASSES]
+)
+
+
+# What compares them calls these methods, which here do something else.
+OWN_DOORS = (OwnSetattr, OwnChildren, OwnEq, OwnSubstitute)
+ordinary = pytest.mark.parametrize(
+    "make",
+    [kind for kind in CLASSES if kind not in OWN_DOORS],
+    ids=[getattr(c, "__name__", str(c)) for c in CLASSES if c not in OWN_DOORS],
 )
 
 
@@ -237,3 +250,32 @@ def test_a_module_that_keeps_its_own_list_of_parameters_takes_all_weights_by_nam
     found = Learner(net).functional({"layer.weight": weight, "layer.bias": bias}, True, x)
 
     assert same(found, x @ weight.T + bias)
+
+
+@ordinary
+def test_it_is_the_plain_class_in_every_way(make) -> None:
+    assert_the_same_in_every_way(make, inputs())
+
+
+class Holding(nn.Module):
+    """Holds what nobody can copy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+        self.lock = threading.Lock()
+        self.numbers = (number for number in range(3))
+        self.file = io.StringIO()
+        self.computed = torch.randn(2, requires_grad=True) * 2
+        self.parent = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        with self.lock:
+            return self.layer(x) * self.computed.detach()
+
+
+def test_T58_what_cannot_be_copied_does_not_stop_a_module() -> None:
+    with pytest.raises((TypeError, RuntimeError)):
+        deepcopy(Holding())
+
+    assert_the_same_in_every_way(Holding, inputs())
