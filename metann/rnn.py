@@ -7,9 +7,10 @@ import warnings
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from metann.functional.replacing import Replacing
-from metann.functional.transforms import in_any_transform
+from metann.functional.transforms import in_any_transform, plain_form_is_needed
 
 _ADVICE = "RNN module weights are not part of single contiguous chunk of memory"
 
@@ -56,7 +57,10 @@ class StepsPlainly(nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What torch's own forward returns."""
         parent: Any = super()
-        if not in_any_transform():
+        sequences = args[0] if args else kwargs.get("input")
+        # The sizes of packed ones cannot be read in any transform, reverse mode included.
+        is_packed = isinstance(sequences, PackedSequence)
+        if not (in_any_transform() if is_packed else plain_form_is_needed()):
             return parent.forward(*args, **kwargs)
         with Replacing():
             return parent.forward(*args, **kwargs)

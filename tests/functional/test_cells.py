@@ -16,24 +16,23 @@ from transforming import (
     stacked,
 )
 
-from metann import DependentModule, functional
+from metann import DependentModule, Learner, functional
 from metann.functional import cells
 
 pytestmark = pytest.mark.filterwarnings(FORWARD_MODE_WARNS)
-KINDS: dict[str, nn.Module] = {
-    "rnn_tanh": nn.RNNCell(3, 4),
-    "rnn_relu": nn.RNNCell(3, 4, nonlinearity="relu"),
-    "gru": nn.GRUCell(3, 4),
-    "lstm": nn.LSTMCell(3, 4),
+KINDS: dict[str, type[nn.RNNCellBase]] = {
+    "rnn_tanh": nn.RNNCell,
+    "rnn_relu": nn.RNNCell,
+    "gru": nn.GRUCell,
+    "lstm": nn.LSTMCell,
 }
 each_kind = pytest.mark.parametrize("kind", KINDS)
 each_bias = pytest.mark.parametrize("has_bias", [True, False])
 
 
 def layer_of(kind: str, has_bias: bool = True) -> nn.Module:
-    template = KINDS[kind]
-    options = {"nonlinearity": kind.removeprefix("rnn_")} if "rnn" in kind else {}
-    return moved(type(template)(3, 4, bias=has_bias, **options)).double()
+    options: dict[str, Any] = {"nonlinearity": kind.removeprefix("rnn_")} if "rnn" in kind else {}
+    return moved(KINDS[kind](3, 4, bias=has_bias, **options))
 
 
 def weights_of(kind: str, has_bias: bool = True) -> list[Tensor]:
@@ -136,3 +135,17 @@ def test_T84_vmap_over_the_weights_of_a_substituted_cell(kind: str) -> None:
         return net(x)
 
     assert_vmap(use, stacked(list(plain.parameters())))
+
+
+@each_kind
+def test_a_compiled_gradient_of_a_cell_is_one_graph(kind: str) -> None:
+    learner, x = Learner(Showing(layer_of(kind))), torch.randn(2, 3)
+    weights = [weight.detach() for weight in learner.module.parameters()]
+
+    def gradients(ws: list[Tensor]) -> Any:
+        return torch.func.grad(lambda given: learner.functional(given, True, x).sum())(ws)
+
+    torch.compiler.reset()
+    found = torch.compile(gradients, backend="eager", fullgraph=True)(weights)
+
+    torch.testing.assert_close(found, gradients(weights))
