@@ -14,8 +14,7 @@ class KnowsBatches(nn.Module):
     """Computes each cluster for all examples inside `torch.vmap`.
 
     torch picks out the examples that fall into a cluster and writes their results in place; which
-    ones these are may differ from one element of the batch to the next. A method that a user's
-    subclass has in the place of torch's is called as it is.
+    ones these are may differ from one element of the batch to the next.
     """
 
     head: Any
@@ -26,26 +25,20 @@ class KnowsBatches(nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The logarithm of the probability of each target, and the loss."""
-        theirs = self._theirs("forward")
-        return (theirs or self._forward)(*args, **kwargs)
+        parent: Any = super()
+        return (self._forward if vmap_levels() else parent.forward)(*args, **kwargs)
 
     def log_prob(self, input: Tensor) -> Tensor:
         """The logarithms of the probabilities of all classes, shape (N, n_classes)."""
-        theirs = self._theirs("log_prob")
-        found: Tensor = (theirs or self._log_prob)(input)
+        parent: Any = super()
+        found: Tensor = (self._log_prob if vmap_levels() else parent.log_prob)(input)
         return found
 
     def predict(self, input: Tensor) -> Tensor:
         """The most likely class of each example, shape (N,)."""
-        theirs = self._theirs("predict")
-        found: Tensor = theirs(input) if theirs else self.log_prob(input).argmax(1)
+        parent: Any = super()
+        found: Tensor = self.log_prob(input).argmax(1) if vmap_levels() else parent.predict(input)
         return found
-
-    def _theirs(self, name: str) -> Any:
-        """The method that is not ours; None inside vmap, if that is torch's."""
-        method = getattr(super(), name)
-        is_torchs = method.__func__ is getattr(nn.AdaptiveLogSoftmaxWithLoss, name)
-        return None if is_torchs and vmap_levels() else method
 
     def _forward(self, input_: Tensor, target_: Tensor) -> Any:
         if input_.dim() != target_.dim() + 1 or input_.shape[:-1] != target_.shape:

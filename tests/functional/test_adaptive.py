@@ -143,11 +143,9 @@ class Tempered(nn.AdaptiveLogSoftmaxWithLoss):
 
 def test_a_users_method_is_called_inside_vmap() -> None:
     layer = Tempered(6, 8, [2, 5], div_value=1.5)
-    weights = [parameter.detach() for parameter in layer.parameters()]
-    x = torch.randn(2, 4, 6)
+    weights, x = stacked(list(layer.parameters())), torch.randn(4, 6)
 
-    def called(given: Tensor) -> Tensor:
-        return bound(layer, weights).log_prob(given)
-
-    expected = torch.stack([layer.log_prob(given) for given in x])
-    torch.testing.assert_close(torch.vmap(called)(x), expected)
+    found = torch.vmap(lambda *batch: bound(layer, batch).log_prob(x))(*weights)
+    expected = [bound(layer, each).log_prob(x) for each in zip(*weights, strict=True)]
+    torch.testing.assert_close(found, torch.stack(expected))
+    torch.testing.assert_close(found.mul(2).exp().sum(-1), torch.ones(2, 4))

@@ -131,7 +131,7 @@ def test_the_gradient_that_makes_a_graph_has_torchs_numbers(
 
 
 def test_without_normalisation_forward_mode_is_torchs_reverse_mode() -> None:
-    """torch's gradient is that of log-probabilities that stay normalised (pytorch#52241)."""
+    """torch's gradient is that of log-probabilities that stay normalised (pytorch#82545)."""
     for shape, reduction in product(("rows", "behind one another"), ("none", "mean")):
         ours = partial(functional.ctc_loss, reduction=reduction)
         form = lambda x, s=shape, f=ours: f(x, *SHAPES[s])  # noqa: E731

@@ -71,6 +71,17 @@ def test_where_a_margin_is_just_kept_the_gradient_is_torchs(p: int) -> None:
     torch.testing.assert_close(forward, torchs, rtol=1e-15, atol=1e-15)
 
 
+def test_where_the_margin_of_a_label_is_just_kept_the_gradient_is_torchs() -> None:
+    x, target = torch.tensor([[1.0, 0.0, 0.5]], requires_grad=True), torch.tensor([[0, -1, -1]])
+    ours = functional.multilabel_margin_loss
+    (torchs,) = torch.autograd.grad(F.multilabel_margin_loss(x, target), x)
+    (again,) = torch.autograd.grad(ours(x, target), x, create_graph=True)
+    forward = torch.func.jacfwd(lambda v: ours(v, target))(x.detach())
+
+    torch.testing.assert_close(again.detach(), torchs, rtol=1e-15, atol=1e-15)
+    torch.testing.assert_close(forward, torchs, rtol=1e-15, atol=1e-15)
+
+
 @each_reduction
 @pytest.mark.parametrize("labels", [LABELS, *LABELS, [[0, 1], [1, -1]], [[0]]], ids=str)
 def test_multilabel_margin_loss(reduction: str, labels: Any) -> None:

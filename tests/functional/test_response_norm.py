@@ -43,6 +43,13 @@ def test_images_have_four_dimensions() -> None:
         functional.cross_map_lrn(torch.randn(2, 3, 4), 3)
 
 
+def test_it_becomes_one_graph() -> None:
+    x, net = torch.randn(2, 4, 2, 2), nn.CrossMapLRN2d(3, 0.5)
+    compiled = torch.compile(Learner(net).bind([]), backend="eager", fullgraph=True)
+
+    torch.testing.assert_close(compiled(x), net(x))
+
+
 class Shifted(nn.CrossMapLRN2d):
     """A user's own, with a forward of its own."""
 
