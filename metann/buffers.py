@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from metann.errors import ArgumentError, SubstitutionError
-from metann.functional.transforms import batched_over_all_levels, in_transform
+from metann.functional.transforms import batched_over_all_levels, is_inside_functorch
 from metann.slots import slots_of
 from metann.tree import join, walk
 
@@ -46,7 +46,7 @@ def require_policy(policy: object) -> None:
             "of values goes into params, by name; an argument of this name that is meant for the "
             "module itself has to be given by position."
         )
-    if policy == "writeback" and in_transform():
+    if policy == "writeback" and is_inside_functorch():
         raise ArgumentError(
             "buffers='writeback' inside a torch.func transform: the module would be left with "
             "tensors of the transform, or with one value for many. Use buffers='return', return "

@@ -14,10 +14,10 @@ from torch.autograd import forward_ad
 # torch's stubs do not know these modules in full.
 _c: Any = import_module("torch._C")
 _interpreters: Any = _c._functorch
+_innermost: Callable[[], Any] = _interpreters.peek_interpreter_stack
 _dual_levels: Any = forward_ad
 _kind: Any = _interpreters.TransformType
 _NEED_PLAIN_FORMS: Any = (_kind.Vmap, _kind.Jvp)
-
 
 # torch 2.0 has no torch.compiler.
 is_compiling: Callable[[], bool] = (
@@ -46,22 +46,22 @@ def plain_form_is_needed() -> bool:
     """
     if _dual_levels._current_level >= 0:
         return True
-    if _interpreters.peek_interpreter_stack() is None:
+    if _innermost() is None:
         return False
     stack = _interpreters.get_interpreter_stack() or ()
     return any(interpreter.key() in _NEED_PLAIN_FORMS for interpreter in stack)
 
 
 @settled_while_tracing
-def in_transform() -> bool:
+def is_inside_functorch() -> bool:
     """Whether a transform of torch.func is at work: vmap, grad, vjp, jvp, functionalize, ..."""
-    return _interpreters.peek_interpreter_stack() is not None
+    return _innermost() is not None
 
 
 @settled_while_tracing
 def in_any_transform() -> bool:
     """Whether one of torch.func is at work, or forward-mode differentiation without it."""
-    return _dual_levels._current_level >= 0 or _interpreters.peek_interpreter_stack() is not None
+    return _dual_levels._current_level >= 0 or _innermost() is not None
 
 
 def outside_functorch() -> AbstractContextManager[Any]:
@@ -72,7 +72,7 @@ def outside_functorch() -> AbstractContextManager[Any]:
 
 def vmap_levels() -> list[tuple[int, int]]:
     """The level and the batch size of each `torch.vmap` at work, outermost first."""
-    if _interpreters.peek_interpreter_stack() is None:
+    if _innermost() is None:
         return []
     found: list[tuple[int, int]] = []
     for interpreter in _interpreters.get_interpreter_stack() or ():
@@ -90,22 +90,12 @@ def batched_over_all_levels(tensor: Tensor) -> Tensor:
     """
     levels = vmap_levels()
     if levels and not _interpreters.is_functorch_wrapped_tensor(tensor):
-        with _c._DisableFuncTorch():
+        with outside_functorch():
             sizes = [size for _, size in levels]
             tensor = tensor.expand(*sizes, *tensor.shape).clone()
         for level, _ in levels:
             tensor = _interpreters._add_batch_dim(tensor, 0, level)
     return tensor.clone()
-
-
-# torch 2.0 has no torch.compiler.
-is_compiling = torch.compiler.is_compiling if hasattr(torch, "compiler") else bool
-
-
-@settled_while_tracing
-def is_inside_functorch() -> bool:
-    """Whether any of the `torch.func` transforms is at work, reverse mode among them."""
-    return _interpreters.peek_interpreter_stack() is not None
 
 
 def unwrapped(tensor: Tensor) -> Tensor:
