@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from metann.functional.ctc_paths import Lengths, counts_of, paths_of, total_of, ways_before
 from metann.functional.derivatives import supply
 from metann.functional.reduction import MEAN, reduced, reduction_of
-from metann.functional.transforms import plain_form_is_needed
+from metann.functional.transforms import is_inside_functorch, plain_form_is_needed
 
 
 def ctc_loss(
@@ -42,6 +43,9 @@ def ctc_loss(
     """
     if not plain_form_is_needed():
         supply()
+        if is_inside_functorch():
+            # With numbers torch looks into the storage of a tensor, which a wrapped one has not.
+            input_lengths, target_lengths = map(torch.as_tensor, (input_lengths, target_lengths))
         # torch's stubs do not know that the lengths may be numbers.
         lengths: tuple[Tensor, Tensor] = (input_lengths, target_lengths)  # type: ignore[assignment]
         return F.ctc_loss(log_probs, targets, *lengths, blank, reduction, zero_infinity)

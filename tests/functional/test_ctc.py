@@ -153,6 +153,20 @@ def test_batches_of_everything(shape: str, zero_infinity: bool) -> None:
     assert_vmap(torch.func.hessian(loss), batch)
 
 
+@each_shape
+def test_reverse_mode_of_torch_func(shape: str) -> None:
+    """torch's own has no gradient there if the lengths are numbers."""
+    ours, x = loss_of(functional.ctc_loss, *SHAPES[shape]), logits()
+    leaf = x.clone().requires_grad_()
+    (first,) = torch.autograd.grad(ours(leaf), leaf, create_graph=True)
+    (second,) = torch.autograd.grad(first.square().sum(), leaf)
+
+    found = torch.func.grad(ours)(x)
+    again = torch.func.grad(lambda y: torch.func.grad(ours)(y).square().sum())(x)
+    torch.testing.assert_close(found, first.detach(), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(again, second, rtol=1e-12, atol=1e-12)
+
+
 def test_a_class_that_cannot_be_has_a_finite_derivative() -> None:
     x = logits().log_softmax(-1)
     x[2, 0, 0] = -torch.inf
