@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metann.functional.attention import scaled_dot_product_attention
-from metann.functional.transforms import plain_form_is_needed
+from metann.functional.transforms import is_compiling, plain_form_is_needed
 
 
 def multi_head_attention_forward(
@@ -31,7 +31,8 @@ def multi_head_attention_forward(
 
     Source: torch.nn.functional.multi_head_attention_forward.
     """
-    if not plain_form_is_needed():
+    # The tracer of torch.compile can not follow a function made here, but it has rules for more.
+    if is_compiling() or not plain_form_is_needed():
         return F.multi_head_attention_forward(query, key, value, *args, **kwargs)
     return _torchs_around_ours()(query, key, value, *args, **kwargs)
 

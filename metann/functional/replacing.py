@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from importlib import import_module
 from typing import Any
 
 from torch.overrides import TorchFunctionMode
 from typing_extensions import override
 
+from metann.functional.transforms import settled_while_tracing
 from metann.replaced import REPLACED
 
 
@@ -18,6 +18,10 @@ class Replacing(TorchFunctionMode):
 
     For transforms only: it looks at each call of torch, which takes about a microsecond.
     """
+
+    def __init__(self) -> None:
+        _look_up()
+        super().__init__()
 
     @override
     def __torch_function__(
@@ -28,14 +32,19 @@ class Replacing(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Call our form if there is one."""
-        return _forms().get(func, func)(*args, **(kwargs or {}))
+        return _forms.get(func, func)(*args, **(kwargs or {}))
 
 
-@cache
-def _forms() -> dict[Callable[..., Any], Callable[..., Any]]:
-    ours = import_module("metann.functional")
-    found = {_torchs(row.original): getattr(ours, row.by) for row in REPLACED}
-    return {original: form for original, form in found.items() if original is not None}
+_forms: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+
+@settled_while_tracing
+def _look_up() -> None:
+    """Fill the table, once; at import the forms are not there yet."""
+    if not _forms:
+        ours = import_module("metann.functional")
+        found = {_torchs(row.original): getattr(ours, row.by) for row in REPLACED}
+        _forms.update((original, form) for original, form in found.items() if original is not None)
 
 
 def _torchs(name: str) -> Callable[..., Any] | None:

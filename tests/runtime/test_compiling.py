@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import torch
@@ -258,8 +259,11 @@ def test_an_inner_step_and_its_gradient_compile_into_one_graph(fresh_compiler) -
 
 
 @traced
-def test_a_vmap_over_weights_compiles_into_one_graph(fresh_compiler) -> None:
-    net, x = mlp(), inputs()
+@pytest.mark.parametrize(
+    "make", [mlp, partial(nn.GRUCell, 3, 4), partial(nn.TransformerEncoderLayer, 3, 1, 5, 0.0)]
+)
+def test_a_vmap_over_weights_compiles_into_one_graph(make, fresh_compiler) -> None:
+    net, x = make(), inputs()
     learner, sets = Learner(net), [torch.stack([w, 2 * w]) for w in fresh(net)]
 
     def both(sets: list[Tensor], x: Tensor) -> Tensor:
