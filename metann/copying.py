@@ -7,6 +7,7 @@ import copyreg
 from typing import Any, TypeVar, cast
 
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from metann.references import tensors_in
 from metann.tree import walk
@@ -15,6 +16,7 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 ORIGIN = "_written_for"
 # What pickle calls to make an empty instance.
 _new_object: Any = copyreg.__newobj__  # type: ignore[attr-defined]  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]
+_slot_names: Any = copyreg._slotnames  # type: ignore[attr-defined]  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue, reportPrivateUsage]
 
 
 def deep_copy(module: ModuleT, memo: dict[int, Any]) -> ModuleT:
@@ -27,8 +29,21 @@ def deep_copy(module: ModuleT, memo: dict[int, Any]) -> ModuleT:
         for tensor in tensors_in([owner.__dict__["_buffers"], *owner.__dict__.values()]):
             if tensor.grad_fn is not None and id(tensor) not in memo:
                 memo[id(tensor)] = tensor.clone()
+    if is_parametrized(module):  # torch lets it be copied, but not reduced as for a pickle.
+        return _copied_by_attributes(module, memo)
     reconstruct: Any = copy._reconstruct  # type: ignore[attr-defined]  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue, reportPrivateUsage]
     return cast(ModuleT, reconstruct(module, memo, *cast(Any, module.__reduce_ex__(4))))
+
+
+def _copied_by_attributes(module: ModuleT, memo: dict[int, Any]) -> ModuleT:
+    """Copy each attribute, those in `__slots__` too, past `__getstate__` and `__setattr__`."""
+    made: ModuleT = _new_object(type(module))
+    memo[id(module)] = made
+    made.__dict__.update(copy.deepcopy(module.__dict__, memo))
+    for name in _slot_names(type(module)):
+        if hasattr(module, name):
+            object.__setattr__(made, name, copy.deepcopy(getattr(module, name), memo))
+    return made
 
 
 def reduce_by_origin(module: nn.Module, reduced: Any) -> Any:

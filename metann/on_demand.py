@@ -26,7 +26,7 @@ from metann.copying import ORIGIN
 from metann.errors import NoCounterpartError
 from metann.identity import home_beside, metaclass_for
 from metann.module import DependentModule
-from metann.parametrizing import injected_properties, read_by_instance
+from metann.parametrizing import adapt_to_parametrized, injected_properties
 from metann.registry import counterpart_of
 
 lock = threading.RLock()
@@ -135,8 +135,7 @@ def _define(kind: type[nn.Module], bases: tuple[type, ...]) -> type[DependentMod
     exec(compile(text, str(home.__file__), "exec"), namespace)
     counterpart: type[DependentModule] = namespace.pop(name)
     type.__setattr__(counterpart, ORIGIN, kind)
-    for name, injected in injected_properties(kind).items():
-        type.__setattr__(counterpart, name, read_by_instance(name, injected))
+    adapt_to_parametrized(counterpart, kind)
     weakref.finalize(counterpart, _forget, home.__name__, str(home.__file__))
     return counterpart
 

@@ -79,6 +79,21 @@ def read_by_instance(name: str, injected: property) -> property:
     return property(read, injected.fset, doc=injected.__doc__)
 
 
+def adapt_to_parametrized(counterpart: type, kind: type) -> None:
+    """Let the counterpart of a class that torch made for a parametrized module be like others.
+
+    It is read by instance, and is copied with its dependents, which torch's way refuses.
+    """
+    properties = injected_properties(kind)
+    for name, injected in properties.items():
+        type.__setattr__(counterpart, name, read_by_instance(name, injected))
+    if properties:
+        # If a class has none of its own, torch puts in one that fails on what has a `grad_fn`.
+        found = (vars(base).get("__deepcopy__") for base in counterpart.__mro__)
+        copies = next(c for c in found if c and c.__module__ != _parametrize.__name__)
+        type.__setattr__(counterpart, "__deepcopy__", copies)
+
+
 def tell_instances_apart(kind: type) -> None:
     """Let the parametrized attributes of a class be read by `read_by_instance`."""
     for name, injected in injected_properties(kind).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import pytest
 import torch
@@ -120,3 +121,34 @@ def test_a_parametrization_registered_before_a_learner_is_removed_again() -> Non
     parametrize.remove_parametrizations(net[0], "weight")
 
     assert same(learner.functional(net.parameters(), True, x), net(x))
+
+
+class Marked(nn.Linear):
+    """Says what a pickle of it holds, which a deep copy of a parametrized module does not ask."""
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "marked": True}
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("layer", [nn.Linear, Marked])
+@pytest.mark.parametrize("inside", [True, False], ids=["inside", "alone"])
+def test_a_parametrized_module_is_copied_with_its_dependents(before, layer, inside) -> None:
+    parametrized = layer(3, 2)
+    net = nn.Sequential(parametrized, nn.Identity()) if inside else parametrized
+    if before:
+        parametrizations.weight_norm(parametrized)
+    DependentModule(net)
+    if not before:
+        parametrizations.weight_norm(parametrized)
+    net.clear_params()
+    leaves = [torch.randn(2, requires_grad=True), torch.rand(2, 1), torch.randn(2, 3)]
+    net.substitute_from_list([leaf * 1.5 for leaf in leaves])
+    x = inputs()
+
+    copied = deepcopy(net)
+    net.substitute_from_list([leaf * 0.0 + 1.0 for leaf in leaves])
+    wanted = torch._weight_norm(leaves[2] * 1.5, leaves[1] * 1.5, 0) @ x.T
+
+    assert same(copied(x), wanted.T + 1.5 * leaves[0])
+    assert same(torch.autograd.grad(copied(x).sum(), leaves[0])[0], torch.full((2,), 1.5 * len(x)))
