@@ -258,6 +258,8 @@ def test_an_inner_step_and_its_gradient_compile_into_one_graph(fresh_compiler) -
     assert all(torch.allclose(f, w, atol=1e-12) for f, w in zip(found, wanted, strict=True))
 
 
+# There it is torch's own attention, which is then batched by a loop.
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
 @traced
 @pytest.mark.parametrize(
     "make", [mlp, partial(nn.GRUCell, 3, 4), partial(nn.TransformerEncoderLayer, 3, 1, 5, 0.0)]
