@@ -1,12 +1,17 @@
 # The two commands of the README. Each makes the virtual environment it needs.
 #   make quickstart    set up, refresh the generated layers, meta-train on handwritten digits
 #   make check         set up, run every check; `make check ONLY="types tests"` runs some
+# Three that maintainers need now and then.
+#   make refresh       write generated/ anew
+#   make matrix        ask what every layer can do, and write docs/layer-matrix.md anew
+#   make models        the tests on models of other libraries; see tests/models/README.md
 
 PYTHON ?= python3
 VENV ?= .venv
+MODELS_VENV ?= .venv-models
 ONLY ?=
 
-.PHONY: quickstart check refresh clean
+.PHONY: quickstart check refresh matrix models clean
 .DELETE_ON_ERROR:
 
 quickstart: $(VENV)/installed
@@ -19,6 +24,13 @@ check: $(VENV)/installed
 refresh: $(VENV)/installed
 	$(VENV)/bin/python tools/generate.py
 
+matrix: $(VENV)/installed
+	$(VENV)/bin/python tests/generated/layer_matrix.py --write
+
+# Its tests need packages that nothing else does, so they have an environment of their own.
+models: $(MODELS_VENV)/installed
+	$(MODELS_VENV)/bin/python -m pytest tests/models
+
 # The file is written last: an interrupted installation is made anew, and so is one whose
 # requirements have changed since.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -26,5 +38,11 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+$(MODELS_VENV)/installed: pyproject.toml constraints.txt tests/models/requirements.txt
+	$(PYTHON) -m venv --clear $(MODELS_VENV)
+	$(MODELS_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable . \
+		--requirement tests/models/requirements.txt
+	touch $@
+
 clean:
-	rm -rf .venv build dist out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-models build dist out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
