@@ -80,7 +80,7 @@ def test_a_written_out_forward_reads_what_a_hand_written_part_gives(plan_of):
 
     layer = layer_of(plan, "DependentEmbedding")
     assert [method.returned for method in layer.methods] == [
-        "F.embedding(input, self.own_weight, weight=self.weight_too)"
+        "functional.embedding(input, self.own_weight, weight=self.weight_too)"
     ]
 
 
