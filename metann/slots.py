@@ -13,9 +13,11 @@ SLOTS = "_dependent_slots"
 NO_SLOTS: Mapping[str, Slot] = MappingProxyType({})
 
 
-@dataclass(frozen=True, eq=False)
+# Not frozen: torch.compile takes two frozen ones with equal fields for one key of a set, `eq=False`
+# or not, and a forward that reads `self.parameters()` would miss weights.
+@dataclass(eq=False)
 class Slot:
-    """The identity of one weight.
+    """The identity of one weight; never changed.
 
     Tied weights are one slot in several places: after a substitution two places may hold
     different tensors of the same weight, or the same tensor for two weights, so the tensors

@@ -82,6 +82,22 @@ def test_a_bound_instance_compiles_into_one_graph(fresh_compiler) -> None:
 
 
 @traced
+def test_a_compiled_instance_lists_all_weights_of_equal_shapes(fresh_compiler) -> None:
+    class Regularised(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layers(x).sum() + sum(w.square().sum() for w in self.parameters())
+
+    net, x = Regularised(), inputs()
+    bound = Learner(net).bind(fresh(net))
+
+    assert same(torch.compile(bound, fullgraph=True, backend="eager")(x), bound(x))
+
+
+@traced
 def test_gradients_go_through_a_compiled_instance(fresh_compiler) -> None:
     net, x = mlp(), inputs()
     leaves, weights = computed(net)
