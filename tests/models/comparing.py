@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from metann import Learner
 
 Weights = Sequence[Tensor]
+ALWAYS = ("", "sdpa", "eager")
+IN_EAGER = ("eager",)
 
 
 @dataclass(frozen=True)
@@ -22,14 +24,15 @@ class Case:
     Attributes:
         make: makes the model, with random weights and without dropout.
         inputs: makes the arguments, by name.
-        rounds: it computes some of its parts in float32, whatever its weights are.
+        rounds: the ways to compute attention in which it computes some of its parts in float32,
+            whatever its weights are.
         returns: what it returns besides its results, if asked.
         attentions: the ways to compute attention that it knows.
     """
 
     make: Callable[[], Any]
     inputs: Callable[[], dict[str, Any]]
-    rounds: bool = False
+    rounds: tuple[str, ...] = ()
     returns: tuple[str, ...] = ("hidden_states", "attentions")
     attentions: tuple[str, ...] = ("sdpa", "eager")
 
@@ -72,7 +75,7 @@ def made(case: Case, attention: str = "", asked: bool = False) -> Made:
         (p.detach() + 0.05 * torch.randn_like(p)).requires_grad_(p.requires_grad)
         for p in net.parameters()
     ]
-    return Made(net, inputs, weights, case.rounds)
+    return Made(net, inputs, weights, (attention or case.attentions[0]) in case.rounds)
 
 
 def plain(net: Any, weights: Weights, training: bool) -> Any:

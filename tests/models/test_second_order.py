@@ -47,7 +47,7 @@ def test_a_step_through_a_step_equals_finite_differences(
         return after_a_step(model, moved(model.weights, directions, step), training).detach()
 
     assert isinstance(found, Tensor)
-    assert is_slope(found, at, case.rounds)
+    assert is_slope(found, at, model.rounds)
 
 
 def losses_of_torch(model: Made, weights: Weights) -> Tensor:
@@ -70,6 +70,6 @@ def test_a_step_through_a_step_equals_that_of_functional_call(case: Case) -> Non
 
     wanted = gradients(after, model.trained)
     scale = max(float(gradient.abs().max()) for gradient in wanted)
-    tolerance = (1e-5 if case.rounds else 1e-9) * scale
+    tolerance = (1e-5 if model.rounds else 1e-9) * scale
     for found, theirs in zip(ours, wanted, strict=True):
         torch.testing.assert_close(found, theirs, rtol=0, atol=tolerance)

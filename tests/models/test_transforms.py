@@ -80,7 +80,7 @@ def test_forward_mode(case: Case) -> None:
     def at(step: float) -> Tensor:
         return numbers(*(v + step * d for v, d in zip(values, directions, strict=True)))
 
-    assert is_slope(found, at, case.rounds)
+    assert is_slope(found, at, model.rounds)
 
 
 @all_but(NO_CHECKPOINTS)

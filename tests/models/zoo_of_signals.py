@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from comparing import Case
+from comparing import IN_EAGER, Case
 from torch import Tensor
 from zoo_of_text import text, tokens, transformers
 
@@ -137,17 +137,17 @@ NO_ATTENTION: dict[str, Any] = {"returns": ("hidden_states",), "attentions": (""
 BOTH = {"text_config": CLIP_TEXT, "vision_config": CLIP_SIGHT, "projection_dim": 16}
 
 CASES = {
-    "ViTModel": case("ViTModel", SIGHT, image),
-    "ViTForImageClassification": case("ViTForImageClassification", SIGHT, image),
+    "ViTModel": case("ViTModel", SIGHT, image, rounds=IN_EAGER),
+    "ViTForImageClassification": case("ViTForImageClassification", SIGHT, image, rounds=IN_EAGER),
     "Dinov2Model": case("Dinov2Model", SIGHT, image),
-    "SwinModel": case("SwinModel", WINDOWS, lambda: image(32), rounds=True),
+    "SwinModel": case("SwinModel", WINDOWS, lambda: image(32), rounds=IN_EAGER),
     "ConvNextModel": case(
         "ConvNextModel", {**PYRAMID, "num_stages": 2}, lambda: image(32), **NO_ATTENTION
     ),
     "ResNetModel": case(
         "ResNetModel", {**PYRAMID, "embedding_size": 8}, lambda: image(32), **NO_ATTENTION
     ),
-    "CLIPModel": case("CLIPModel", BOTH, lambda: {**text(), **image()}, rounds=True),
+    "CLIPModel": case("CLIPModel", BOTH, lambda: {**text(), **image()}, rounds=IN_EAGER),
     "SamModel": case(
         "SamModel",
         SEGMENTING,

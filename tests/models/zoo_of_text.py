@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from comparing import Case
+from comparing import ALWAYS, IN_EAGER, Case
 from torch import Tensor
 
 transformers: Any = pytest.importorskip(
@@ -119,27 +119,27 @@ CASES = {
     "DistilBertForMaskedLM": case("DistilBertForMaskedLM", {**DISTILLED, **QUIET}),
     "AlbertModel": case("AlbertModel", {**ENCODER, "embedding_size": 8}),
     "ElectraModel": case("ElectraModel", ENCODER),
-    "DebertaModel": case("DebertaModel", {**ENCODER, **BOTH_WAYS}, attentions=("",), rounds=True),
+    "DebertaModel": case("DebertaModel", {**ENCODER, **BOTH_WAYS}, attentions=("",), rounds=ALWAYS),
     "DebertaV2Model": case("DebertaV2Model", {**ENCODER, **BOTH_WAYS}, attentions=("",)),
     "GPT2LMHeadModel": case("GPT2LMHeadModel", {**SMALL_GPT, **NO_GPT_DROPOUT, "n_inner": 32}),
-    "GPTNeoXForCausalLM": case("GPTNeoXForCausalLM", SIZES, rounds=True),
+    "GPTNeoXForCausalLM": case("GPTNeoXForCausalLM", SIZES, rounds=IN_EAGER),
     "OPTForCausalLM": case(
         "OPTForCausalLM",
         {**SIZES, "dropout": 0.0, "ffn_dim": 32, "word_embed_proj_dim": 16},
-        rounds=True,
+        rounds=IN_EAGER,
     ),
     "FalconForCausalLM": case("FalconForCausalLM", SIZES, attentions=("",)),
-    "LlamaForCausalLM": case("LlamaForCausalLM", DECODER, rounds=True),
-    "MistralForCausalLM": case("MistralForCausalLM", DECODER, rounds=True),
-    "Qwen2ForCausalLM": case("Qwen2ForCausalLM", DECODER, rounds=True),
-    "GemmaForCausalLM": case("GemmaForCausalLM", DECODER, rounds=True),
-    "MixtralForCausalLM": case("MixtralForCausalLM", FEW_EXPERTS, rounds=True),
-    "Qwen2MoeForCausalLM": case("Qwen2MoeForCausalLM", FEW_EXPERTS, rounds=True),
+    "LlamaForCausalLM": case("LlamaForCausalLM", DECODER, rounds=ALWAYS),
+    "MistralForCausalLM": case("MistralForCausalLM", DECODER, rounds=ALWAYS),
+    "Qwen2ForCausalLM": case("Qwen2ForCausalLM", DECODER, rounds=ALWAYS),
+    "GemmaForCausalLM": case("GemmaForCausalLM", DECODER, rounds=ALWAYS),
+    "MixtralForCausalLM": case("MixtralForCausalLM", FEW_EXPERTS, rounds=ALWAYS),
+    "Qwen2MoeForCausalLM": case("Qwen2MoeForCausalLM", FEW_EXPERTS, rounds=ALWAYS),
     "MambaForCausalLM": case(
-        "MambaForCausalLM", MAMBA, rounds=True, returns=("hidden_states",), attentions=("",)
+        "MambaForCausalLM", MAMBA, rounds=ALWAYS, returns=("hidden_states",), attentions=("",)
     ),
-    "JambaForCausalLM": case("JambaForCausalLM", MIXED, rounds=True),
+    "JambaForCausalLM": case("JambaForCausalLM", MIXED, rounds=ALWAYS),
     "BartForConditionalGeneration": case("BartForConditionalGeneration", TWO_STACKS),
-    "T5ForConditionalGeneration": case("T5ForConditionalGeneration", SMALL_T5, rounds=True),
+    "T5ForConditionalGeneration": case("T5ForConditionalGeneration", SMALL_T5, rounds=ALWAYS),
     "EncoderDecoderModel": Case(encoder_and_decoder, two_texts),
 }

@@ -164,8 +164,8 @@ def test_what_neither_module_has_is_an_attribute_error() -> None:
 
     with pytest.raises(AttributeError, match="no attribute 'no_such_helper'"):
         home.no_such_helper  # noqa: B018
-    with pytest.raises(AttributeError, match="no attribute '__path__'"):
-        home.__path__  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute '__builtins__'"):
+        home.__builtins__  # noqa: B018  # The user's module has it.
 
 
 def test_a_users_module_that_is_gone_is_an_attribute_error(monkeypatch) -> None:
