@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metann import functional
-from metann.attention import AttendsPlainly
 from metann.fields import dependent, submodule
+from metann.layers.plain_forms import CallsPlainForms
 from metann.module import DependentModule
 
 if TYPE_CHECKING:
@@ -363,7 +363,7 @@ class DependentSoftshrink(nn.Softshrink, DependentModule):
         return F.softshrink(input, self.lambd)
 
 
-class DependentMultiheadAttention(AttendsPlainly, nn.MultiheadAttention, DependentModule):
+class DependentMultiheadAttention(CallsPlainForms, nn.MultiheadAttention, DependentModule):
     """Counterpart of torch.nn.MultiheadAttention.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html>

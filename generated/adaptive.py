@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from metann.adaptive import KnowsBatches
+from metann.layers.adaptive import KnowsBatches
 from metann.module import DependentModule
 
 if TYPE_CHECKING:

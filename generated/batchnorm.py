@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from metann.batch_norm import AveragesOverAll
 from metann.fields import dependent
+from metann.layers.batch_norm import AveragesOverAll
 from metann.module import DependentModule
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from torch import nn
 
-from metann.containers import ConvertsInserted, KeepsListedDependents, KeepsNamedDependents
+from metann.layers.containers import ConvertsInserted, KeepsListedDependents, KeepsNamedDependents
 from metann.module import DependentModule
 
 with warnings.catch_warnings():

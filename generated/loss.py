@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from metann import functional
 from metann.fields import submodule
-from metann.linear_cross_entropy import HasAllDerivatives
+from metann.layers.linear_cross_entropy import HasAllDerivatives
 from metann.module import DependentModule
 
 if TYPE_CHECKING:

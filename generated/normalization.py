@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metann.fields import dependent
+from metann.layers.response_norm import NormalisesPlainly
 from metann.module import DependentModule
-from metann.response_norm import NormalisesPlainly
 
 if TYPE_CHECKING:
     from torch.types import Device

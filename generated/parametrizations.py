@@ -16,8 +16,8 @@ from torch.nn.utils.parametrizations import (
 )
 
 from metann import functional
+from metann.layers.plain_forms import CallsPlainForms
 from metann.module import DependentModule
-from metann.parametrizing import ParametrizesPlainly
 
 if TYPE_CHECKING:
     from torch.nn.utils.parametrizations import (
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
 
 
-class DependentOrthogonal(ParametrizesPlainly, _Orthogonal, DependentModule):
+class DependentOrthogonal(CallsPlainForms, _Orthogonal, DependentModule):
     """Counterpart of torch.nn.utils.parametrizations._Orthogonal."""
 
     if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class DependentWeightNorm(_WeightNorm, DependentModule):
         return functional.weight_norm(weight_v, weight_g, self.dim)
 
 
-class DependentSpectralNorm(ParametrizesPlainly, _SpectralNorm, DependentModule):
+class DependentSpectralNorm(CallsPlainForms, _SpectralNorm, DependentModule):
     """Counterpart of torch.nn.utils.parametrizations._SpectralNorm."""
 
     if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from metann.fields import dependent
+from metann.layers.recurrent import FlatWeights, StepsPlainly
 from metann.module import DependentModule
-from metann.rnn import FlatWeights, StepsPlainly
 
 if TYPE_CHECKING:
     from torch.nn.utils.rnn import PackedSequence

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from metann import functional
-from metann.embedding import Renormalises
 from metann.fields import dependent
+from metann.layers.embedding import Renormalises
 from metann.module import DependentModule
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from metann.attention import AttendsPlainly
 from metann.fields import submodule
+from metann.layers.plain_forms import CallsPlainForms
 from metann.module import DependentModule
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class DependentTransformer(nn.Transformer, DependentModule):
         ) -> Tensor: ...
 
 
-class DependentTransformerEncoder(AttendsPlainly, nn.TransformerEncoder, DependentModule):
+class DependentTransformerEncoder(CallsPlainForms, nn.TransformerEncoder, DependentModule):
     """Counterpart of torch.nn.TransformerEncoder.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerEncoder.html>
@@ -158,7 +158,9 @@ class DependentTransformerDecoder(nn.TransformerDecoder, DependentModule):
         ) -> Tensor: ...
 
 
-class DependentTransformerEncoderLayer(AttendsPlainly, nn.TransformerEncoderLayer, DependentModule):
+class DependentTransformerEncoderLayer(
+    CallsPlainForms, nn.TransformerEncoderLayer, DependentModule
+):
     """Counterpart of torch.nn.TransformerEncoderLayer.
 
     torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerEncoderLayer.html>

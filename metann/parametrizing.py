@@ -1,4 +1,4 @@
-"""What torch's parametrizations need: plain forms in transforms, a cache that knows instances."""
+"""What parametrized modules need: a cache that tells instances apart."""
 
 from __future__ import annotations
 
@@ -10,27 +10,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from metann.functional.replacing import Replacing
-from metann.functional.transforms import plain_form_is_needed
 from metann.tree import walk
 
 # Its cache has no public name, and is another dict whenever the outermost `cached()` ends.
 _parametrize: Any = import_module("torch.nn.utils.parametrize")
-
-
-class ParametrizesPlainly(nn.Module):
-    """Inside a transform, calls our forms where torch writes into `out=` or has no batching rule.
-
-    Its forward is torch's own.
-    """
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What torch's own forward returns."""
-        parent: Any = super()
-        if not plain_form_is_needed():
-            return parent.forward(*args, **kwargs)
-        with Replacing():
-            return parent.forward(*args, **kwargs)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def names_of_holders(state: Mapping[str, Any], targets: Mapping[int, object]) ->
 def computed_names(kind: type, state: Mapping[str, Any]) -> tuple[str, ...]:
     """The attributes that `kind` computes when they are read, so that no value need be kept.
 
-    Example: the list of weights of `nn.LSTM`, which `metann.rnn.FlatWeights` computes
+    Example: the list of weights of `nn.LSTM`, which `metann.layers.recurrent.FlatWeights` computes
     """
     return tuple(name for name in state if isinstance(getattr(kind, name, None), property))
 

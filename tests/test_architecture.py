@@ -13,9 +13,8 @@ from repository import REPOSITORY, Import, imports_of, package_files, python_fil
 RUNTIME = (
     "metann.errors metann.replaced metann.utils",
     "metann.functional",
-    "metann.adaptive metann.attention metann.batch_norm metann.fields metann.hooks "
-    "metann.linear_cross_entropy metann.response_norm metann.rnn metann.slots metann.tree",
-    "metann.containers metann.embedding metann.layout metann.loading metann.moving "
+    "metann.fields metann.hooks metann.slots metann.tree",
+    "metann.layers metann.layers.containers metann.layout metann.loading metann.moving "
     "metann.parametrizing metann.references metann.snapshot",
     "metann.copying metann.places",
     "metann.dependents metann.identity",
@@ -30,6 +29,9 @@ RUNTIME = (
     "metann.learner",
     "metann",
 )
+
+# Packages whose files may import each other.
+PACKAGES = {"metann.functional", "metann.generated", "metann.layers", "metann.utils"}
 
 # Apart from the runtime: read -> plan -> render -> format -> write, and the command over them.
 CODEGEN = (
@@ -58,7 +60,7 @@ CODEGEN = (
 LAZILY = {
     ("metann.module", "metann.convert"): "DependentModule(net) is the conversion",
     ("metann.module", "metann.learner"): "DependentModule.stateless(net) is the planned copy",
-    ("metann.containers", "metann.convert"): "what is put into a container is converted",
+    ("metann.layers.containers", "metann.convert"): "what is put into a container is converted",
     ("metann.copying", "metann.registry"): "an unpickled counterpart is looked up again",
     ("metann.registry", "metann.generated"): "generated files are imported when first needed",
     ("metann.registry", "metann.on_demand"): "most programs never need it, nor jinja2",
@@ -119,7 +121,7 @@ def may_import(name: str, imported: Import) -> bool:
         return True
     if there is None:
         return False
-    if here == there and here in {"metann.functional", "metann.generated", "metann.utils"}:
+    if here == there and here in PACKAGES:
         return True
     if imported.when == "in a function" and (here, there) in LAZILY:
         return True

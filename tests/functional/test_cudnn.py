@@ -18,7 +18,7 @@ from torch.autograd import gradgradcheck
 from metann import DependentModule, Learner
 from metann.errors import NoSecondOrderError
 from metann.functional.derivatives import supply
-from metann.rnn import ignore_advice
+from metann.layers.recurrent import ignore_advice
 
 NUMBERS = {"rnn_relu": 0, "rnn_tanh": 1, "lstm": 2, "gru": 3}
 few_ways = pytest.mark.parametrize("way", FEW, ids=str)

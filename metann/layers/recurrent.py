@@ -8,9 +8,10 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
+from typing_extensions import override
 
-from metann.functional.replacing import Replacing
 from metann.functional.transforms import in_any_transform, plain_form_is_needed
+from metann.layers.plain_forms import CallsPlainForms
 
 _ADVICE = "RNN module weights are not part of single contiguous chunk of memory"
 
@@ -48,19 +49,12 @@ class FlatWeights(nn.Module):
         """Let torch's own bookkeeping pass: there is nothing to keep."""
 
 
-class StepsPlainly(nn.Module):
-    """Steps along sequences in plain operations inside a transform, where torch's kernels cannot.
+class StepsPlainly(CallsPlainForms):
+    """Steps along sequences in plain operations inside a transform; torch has no kernel for it."""
 
-    Its forward is torch's own, which calls the kernel at its end; `Replacing` puts ours there.
-    """
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What torch's own forward returns."""
-        parent: Any = super()
+    @override
+    def _needs_forms(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """The sizes of packed sequences cannot be read in any transform, reverse mode included."""
         sequences = args[0] if args else kwargs.get("input")
-        # The sizes of packed ones cannot be read in any transform, reverse mode included.
         is_packed = isinstance(sequences, PackedSequence)
-        if not (in_any_transform() if is_packed else plain_form_is_needed()):
-            return parent.forward(*args, **kwargs)
-        with Replacing():
-            return parent.forward(*args, **kwargs)
+        return in_any_transform() if is_packed else plain_form_is_needed()

@@ -1,0 +1,1 @@
+"""What layers of torch need beside their generated class: mixins that stand before it."""

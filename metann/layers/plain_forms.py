@@ -1,0 +1,30 @@
+"""Our forms in the place of torch's functions, where a layer's forward is torch's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from metann.functional.replacing import Replacing
+from metann.functional.transforms import plain_form_is_needed
+
+
+class CallsPlainForms(nn.Module):
+    """Calls our forms where torch's functions know of no transform: fused kernels, `out=`.
+
+    The forward is torch's own. It calls them at several places, and torch asks before most of its
+    short cuts, such as the fast path of a Transformer, whether a mode like `Replacing` is at work.
+    """
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What torch's own forward returns."""
+        parent: Any = super()
+        if not self._needs_forms(args, kwargs):
+            return parent.forward(*args, **kwargs)
+        with Replacing():
+            return parent.forward(*args, **kwargs)
+
+    def _needs_forms(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:  # noqa: ARG002
+        """Whether torch's functions would fail, or be wrong, in this call."""
+        return plain_form_is_needed()
