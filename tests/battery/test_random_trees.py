@@ -29,6 +29,16 @@ FIRST, _, LAST = os.environ.get("RANDOM_TREES", "0:8").partition(":")
 TREES_A_SEED = 75
 # Sums may be taken in another order, and are carried through all of a tree, twice.
 ROUNDINGS = 1e5
+STEP = 1e-5
+# Kinds whose gradients do not follow their outputs.
+NO_DERIVATIVE = {
+    "SpectralNorm",  # The vectors of its power iteration are held constant.
+    "OldSpectralNorm",
+    "HookBackward",  # A hook changes the gradient.
+    "HookBeforeBackward",
+    "Embedding",  # The row for padding gets none.
+    "OtherKinds",  # A weight of lower precision.
+}
 
 Call = Callable[[Tensor], tuple[Tensor, dict[str, Tensor]]]
 
@@ -55,6 +65,10 @@ class Use:
 
     def prepared(self, module: nn.Module) -> nn.Module:
         return module if self.training is None else module.train(self.training)
+
+    def spoilt(self, module: nn.Module) -> nn.Module:
+        """In the other mode than the one asked for."""
+        return module if self.training is None else module.train(not self.training)
 
 
 @dataclass(frozen=True)
@@ -155,7 +169,9 @@ def check(of: Tree, use: Use) -> None:
     expected = outcome(load(plain, weights.computed), [*plain.parameters()], use)
     again = called(plain, use)
 
-    check_calls(converted if use.of_converted else net, weights, use, expected, again)
+    subject = use.spoilt(converted if use.of_converted else net)
+    check_calls(subject, weights, use, expected, again)
+    use.prepared(converted)
     check_converted(converted, net, weights, use, expected, again)
     _check_changed(converted, plain, weights, use)
     plain.load_state_dict(state)
@@ -172,7 +188,7 @@ def check_calls(
         call = partial(learner.functional, weights.given, use.training, buffers="return")
         outcome_of(call, weights.leaves, use).assert_like(expected)
 
-    stateless = DependentModule.stateless(net)
+    stateless = use.prepared(DependentModule.stateless(net))
     weights.put_into(stateless)
     for instance in (stateless, learner.bind(weights.given, use.training)):
         taken = deepcopy(instance) if use.copied else instance
@@ -249,6 +265,33 @@ def alone() -> list[Tree]:
 @pytest.mark.parametrize("of", alone(), ids=str)
 def test_each_kind_of_module(of: Tree, training: bool) -> None:
     check(of, Use(training))
+    if NO_DERIVATIVE.isdisjoint(kinds_in(of)):
+        check_against_finite_differences(built(of), training)
+
+
+def kinds_in(of: Tree) -> set[str]:
+    return {of.kind}.union(*map(kinds_in, of.parts))
+
+
+def check_against_finite_differences(net: nn.Module, training: bool) -> None:
+    """How the gradients change along a direction, by autograd and by two gradients beside."""
+    learner = Learner(net)
+    at = [*Weights(net.requires_grad_(), Use()).leaves, inputs(0).requires_grad_()]
+    along = [torch.randn_like(tensor) for tensor in at]
+
+    def gradients_after(step: float) -> list[Tensor]:
+        *weights, x = (t + step * d for t, d in zip(at, along, strict=True))
+        seed_torch(0)
+        output = learner.functional(weights, training, x)
+        return gradients(scalar(output), [*weights, x], create_graph=True)
+
+    slope = sum(((g * d).sum() for g, d in zip(gradients_after(0.0), along, strict=True)))
+    found = gradients(slope, at)
+    beside = zip(gradients_after(STEP), gradients_after(-STEP), strict=True)
+    largest = max(1.0, *(float(tensor.abs().max()) for tensor in found))
+    for one, (after, before) in zip(found, beside, strict=True):
+        expected = (after - before) / (2 * STEP)
+        torch.testing.assert_close(one, expected, rtol=0.0, atol=1e-6 * largest)
 
 
 @pytest.mark.parametrize("number", range(int(FIRST), int(LAST)))

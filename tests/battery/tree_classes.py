@@ -25,7 +25,10 @@ def vector() -> nn.Parameter:
 
 
 class Shaped(nn.Module):
-    """Calls a layer on the same numbers in another shape, and takes the first of its results."""
+    """Calls a layer on the same numbers in another shape, and takes the first of its results.
+
+    A layer that takes more than one argument gets functions of these numbers, too.
+    """
 
     def __init__(self, layer: nn.Module, *shape: int, times: int = 1) -> None:
         super().__init__()
@@ -34,8 +37,8 @@ class Shaped(nn.Module):
         self.times = times
 
     def forward(self, x: Tensor) -> Tensor:
-        given = [x.reshape(-1, *self.shape)] * self.times
-        out = self.layer(*given)
+        given = x.reshape(-1, *self.shape)
+        out = self.layer(*(given, given.sin(), given.tanh())[: self.times])
         return (out[0] if isinstance(out, tuple) else out).reshape(x.shape)
 
 
