@@ -63,6 +63,21 @@ def test_nothing_happens_at_import() -> None:
     assert wrong == []
 
 
+# ── names ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_no_two_folders_of_tests_have_a_helper_of_one_name() -> None:
+    """pytest puts the folders on the path, where the first file of a name hides all others."""
+    helpers = [
+        path.name
+        for path in python_files()
+        if path.is_relative_to(REPOSITORY / "tests") and path.name != "conftest.py"
+        if not (path.parent / "__init__.py").exists()
+    ]
+
+    assert {name for name in helpers if helpers.count(name) > 1} == set()
+
+
 # ── small pieces ─────────────────────────────────────────────────────────────────────────────
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from comparing import Case, assert_same, made, plain
+from plain_models import Case, assert_same, made, plain
 from zoo import CASES, all_but, every
 
 from metann import DependentModule, Learner

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 import torch
-from comparing import (
+from plain_models import (
     Case,
     assert_same,
     assert_same_gradients,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from comparing import Case, Made, Weights, gradients, is_slope, loss_of, made
+from plain_models import Case, Made, Weights, gradients, is_slope, loss_of, made
 from torch import Tensor
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from comparing import (
+from plain_models import (
     Case,
     Made,
     Weights,

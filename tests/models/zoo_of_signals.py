@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from comparing import IN_EAGER, Case
+from plain_models import IN_EAGER, Case
 from torch import Tensor
 from zoo_of_text import text, tokens, transformers
 

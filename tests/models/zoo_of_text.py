@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from comparing import ALWAYS, IN_EAGER, Case
+from plain_models import ALWAYS, IN_EAGER, Case
 from torch import Tensor
 
 transformers: Any = pytest.importorskip(
