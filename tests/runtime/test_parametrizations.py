@@ -278,7 +278,9 @@ def orthogonal() -> nn.Module:
 
 
 @pytest.mark.parametrize(
-    "make", [orthogonal, lambda: DependentModule(orthogonal()), Rereading], ids=str
+    "make",
+    [orthogonal, lambda: DependentModule(orthogonal()), Rereading],
+    ids=["plain", "dependent", "rereading"],
 )
 def test_calls_inside_one_cached_block_use_the_weights_they_were_given(make) -> None:
     net, x = make(), inputs()
