@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import signature
@@ -67,6 +68,7 @@ class _State:
     library: Any = None
 
 
+_WITHDRAWN = object()
 _state = _State()
 
 
@@ -77,6 +79,24 @@ def supply() -> None:
         with _lock:
             if _state.library is None:
                 _state.library = _registered()
+
+
+@contextmanager
+def withdrawn() -> Generator[None, None, None]:
+    """Torch as it is without metann, for the whole process, to compare with it.
+
+    Nothing is supplied inside, whatever is converted or called there.
+    """
+    with _lock:
+        before, _state.library = _state.library, _WITHDRAWN
+        if before is not None and before is not _WITHDRAWN:
+            before._destroy()
+    try:
+        yield
+    finally:
+        with _lock:
+            was_supplied = before is not None and before is not _WITHDRAWN
+            _state.library = _registered() if was_supplied else before
 
 
 def _registered() -> Any:

@@ -12,7 +12,7 @@ from samples.sample import Given, Sample
 from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
-from metann.functional import derivatives
+from metann.functional.derivatives import withdrawn as torch_alone  # noqa: F401
 
 
 class Used(nn.Module):
@@ -34,19 +34,6 @@ def allowed_warnings(sample: Sample) -> Iterator[None]:
         for message in sample.warns:
             warnings.filterwarnings("ignore", message=message)
         yield
-
-
-@contextmanager
-def torch_alone() -> Iterator[None]:
-    """torch without the derivatives that metann gives to the whole process."""
-    state = derivatives._state
-    library, state.library = state.library, None
-    if library is not None:
-        library._destroy()
-    yield
-    # A conversion inside has supplied them again by itself.
-    if library is not None:
-        derivatives.supply()
 
 
 def constructed(sample: Sample, layer: type[nn.Module], seed: int = 0) -> nn.Module:
