@@ -28,7 +28,7 @@ from metann import DependentModule, Learner
 FIRST, _, LAST = os.environ.get("RANDOM_TREES", "0:8").partition(":")
 TREES_A_SEED = 75
 # Sums may be taken in another order, and are carried through all of a tree, twice.
-ROUNDINGS = 1e5
+ROUNDINGS = 256.0
 STEP = 1e-5
 # Kinds whose gradients do not follow their outputs.
 NO_DERIVATIVE = {
