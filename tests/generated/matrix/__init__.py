@@ -1,0 +1,1 @@
+"""The matrix of layers: what each counterpart can do, found out by doing it."""
