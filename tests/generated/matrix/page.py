@@ -34,8 +34,8 @@ in train and in eval mode, in float64.
 | sign | meaning |
 | --- | --- |
 | ● | right: the numbers agree with those that the column names |
-| ●ᵉ | right, where plain torch raises an error |
-| ●ʷ | right, where plain torch gives a wrong result and no error |
+| ●ᵉ | right, where plain torch raises an error, at least with some samples |
+| ●ʷ | right, where plain torch gives a wrong result without an error, at least with some samples |
 | ◐ | right but for the samples that the note names; there torch is not right either |
 | ○ | not possible, for the reason in the note; torch is not right either |
 

@@ -16,9 +16,7 @@ _NO_KERNEL = Missing(
 )
 _RENORM = HeldConstant("the shortening of rows, in place, to at most max_norm")
 _PADDING = HeldConstant("the row of padding_idx", at_second_order=False)
-_SCALED = HeldConstant(
-    "nothing, but divides the gradient of a row by its count", at_second_order=False
-)
+_SCALED = HeldConstant("that the gradient of a row is divided by its count", at_second_order=False)
 
 _EMBEDDINGS = (
     Sample(nn.Embedding, of(5, 3), _ROWS),
