@@ -10,15 +10,25 @@ import torch
 from torch import Tensor, nn
 
 from metann.errors import ArgumentError, SubstitutionError
-from metann.functional.transforms import batched_over_all_levels, is_inside_functorch
+from metann.functional.transforms import batched_over_all_levels, in_any_transform
 from metann.slots import slots_of
 from metann.tree import join, walk
 
 Policy = Literal["copy", "return", "writeback"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
-# torch reads it as a number when a batch normalisation averages over all batches
-# (`momentum=None`), which no value that differs between the elements of a vmap can be.
-_SAME_FOR_ALL = "num_batches_tracked"
+# What torch's layers write into: running statistics, and the vectors of spectral norms. Other
+# buffers are masks, tables and flags, that are read, mostly in ways that no batched tensor allows.
+_STATISTICS = ("running_mean", "running_var")
+_VECTORS = ("_u", "_v")
+# torch reads it as a number if a batch normalisation averages over all batches.
+_COUNTER = "num_batches_tracked"
+# How torch words that a batched value was to be written into a tensor that is not batched.
+_REFUSALS = (
+    "not being vmapped over",
+    "were not batched",
+    "vmap: inplace",
+    "doesn't match the broadcast shape",
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,7 @@ def require_policy(policy: object) -> None:
             "of values goes into params, by name; an argument of this name that is meant for the "
             "module itself has to be given by position."
         )
-    if policy == "writeback" and is_inside_functorch():
+    if policy == "writeback" and in_any_transform():
         raise ArgumentError(
             "buffers='writeback' inside a torch.func transform: the module would be left with "
             "tensors of the transform, or with one value for many. Use buffers='return', return "
@@ -55,8 +65,23 @@ def require_policy(policy: object) -> None:
 
 
 def copied(name: str, buffer: Tensor) -> Tensor:
-    """A copy to be written into; inside `torch.vmap` one for each element."""
-    return buffer.clone() if name == _SAME_FOR_ALL else batched_over_all_levels(buffer)
+    """A copy to be written into; of what torch's layers write, one for each element of a vmap."""
+    is_written = name in _STATISTICS or name.endswith(_VECTORS)
+    return batched_over_all_levels(buffer) if is_written else buffer.clone()
+
+
+def is_refused(error: RuntimeError) -> bool:
+    """Whether torch refuses to write a batched value into a tensor that is not batched."""
+    return any(words in str(error) for words in _REFUSALS)
+
+
+def all_batched(module: nn.Module, given: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    """Copies of all buffers, of these given ones or the module's, for each element of a vmap."""
+    return {
+        id(buffer): batched_over_all_levels(given.get(id(buffer), buffer))
+        for name, buffer in _named(module)
+        if not name.endswith(_COUNTER)
+    }
 
 
 def split(module: nn.Module, params: Any) -> Given:
@@ -77,7 +102,7 @@ def split(module: nn.Module, params: Any) -> Given:
         if problem is None and given.setdefault(id(buffer), tensor) is not tensor:
             problem = f"{name} is the same tensor as another buffer but got another value"
         if problem is None:
-            copies.setdefault(id(buffer), copied(name, tensor))
+            copies.setdefault(id(buffer), copied(name.rpartition(".")[2], tensor))
         else:
             problems.append(problem)
     if problems:

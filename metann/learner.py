@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
 from typing import Any, Generic, Literal, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
 
-from metann.buffers import Given, Policy, require_policy, split, write_back
+from metann.buffers import Given, Policy, all_batched, is_refused, require_policy, split, write_back
 from metann.errors import ArgumentError, SubstitutionError
 from metann.filling import StalePlanError
 from metann.functional.replacing import Replacing
 from metann.functional.transforms import (
+    dual_levels,
     in_any_transform,
+    innermost,
     is_compiling,
-    plain_form_is_needed,
     settled_while_tracing,
 )
 from metann.module import DependentModule
@@ -56,6 +56,8 @@ class Learner(Generic[ModuleT]):
     def __init__(self, module: ModuleT) -> None:
         self.module: ModuleT = module
         self._plan = make_plan(module)
+        # Whether, under vmap, it writes into buffers that torch's own layers have not.
+        self._writes_batches = False
 
     @overload
     def functional(
@@ -95,7 +97,8 @@ class Learner(Generic[ModuleT]):
                 statistics of a batch normalisation. "copy": it works on copies, which are thrown
                 away. "return": the result is the pair of the output and these, by the names of
                 `module.named_buffers()`. "writeback": they are written into the module once the
-                call has succeeded. Inside `torch.vmap` there is one of each for every element.
+                call has succeeded. Inside `torch.vmap` there is one of each for every element. An
+                update that the module does not detach has its graph.
             kwargs: passed on to the module.
 
         Raises:
@@ -122,10 +125,35 @@ class Learner(Generic[ModuleT]):
                 instance = None
         if instance is None:
             instance = self._build(params, training, lasting=False)
-        if buffers == "copy" and not in_any_transform():
+        # `in_any_transform()`, without the call.
+        if buffers == "copy" and innermost() is None and dual_levels._current_level < 0:
             return instance(*args, **kwargs)
-        with Replacing() if self._needs_forms() else nullcontext():
+        return self._transformed(instance, params, training, buffers, args, kwargs)
+
+    def _transformed(
+        self,
+        instance: DependentModule,
+        params: Params,
+        training: bool,
+        buffers: Policy,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """What `functional` does inside a transform, or where buffers are asked for."""
+        if not in_any_transform():
             return self._called(instance, buffers, args, kwargs)
+        with Replacing():
+            if not self._writes_batches:
+                try:
+                    return self._called(instance, buffers, args, kwargs)
+                except RuntimeError as error:
+                    if not is_refused(error) or isinstance(params, Iterator):
+                        raise
+            # The module writes into a buffer; the call above was on an instance of its own.
+            instance = self._build(params, training, lasting=False, batched=True)
+            result = self._called(instance, buffers, args, kwargs)
+            self._writes_batches = True
+            return result
 
     def _traced(
         self,
@@ -150,12 +178,6 @@ class Learner(Generic[ModuleT]):
         if is_stale(self._plan):
             self._plan = make_plan(self.module)
         return is_traceable(self._plan)
-
-    def _needs_forms(self) -> bool:
-        """Whether torch's functions have to be ours; in reverse mode packed sequences need it."""
-        if plain_form_is_needed():
-            return True
-        return in_any_transform() and any(issubclass(kind, nn.RNNBase) for kind in self._plan.kinds)
 
     def _called(
         self, instance: nn.Module, policy: Policy, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -184,13 +206,17 @@ class Learner(Generic[ModuleT]):
         """
         return self._build(params, training, lasting=True)
 
-    def _build(self, weights: Params, training: bool | None, lasting: bool) -> DependentModule:
+    def _build(
+        self, weights: Params, training: bool | None, lasting: bool, batched: bool = False
+    ) -> DependentModule:
         """An instance with `params`, made from a plan that is not stale."""
         # An iterator can be gone through only once.
         params: Any = [*weights] if isinstance(weights, Iterator) else weights
         plan, given = self._plan, Given(params)
         if hasattr(params, "keys") and not plan.layout.is_named_by(params):
             given = split(self.module, params)
+        if batched:
+            given = Given(given.params, all_batched(self.module, given.copies))
         try:
             if plan.layout.uniform or plan.weights_hold():
                 tensors = plan.layout.match(given.params)

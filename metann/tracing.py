@@ -7,7 +7,9 @@ a change, as far as it notices changes of modules at all (by default it does not
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any, cast
 
 from torch import Tensor, nn
@@ -25,15 +27,17 @@ from metann.tree import join
 _new = object.__new__
 _set = object.__setattr__
 _OWN_TABLES = ("_parameters", "_buffers", "_modules", "training", SLOTS)
-_COPIED = (list, dict, set)
+_COPIED: Any = (list, dict, set)
+_MUTABLE: Any = (*_COPIED, deque, SimpleNamespace)
 
 
 def is_traceable(plan: Plan) -> bool:
     """Whether modules of this tree can be rebuilt in a trace.
 
     Not where an attribute or a hook refers to another part of the tree, and so has to be carried
-    over, where classes have memory layouts or a `train` of their own, or where modules are
-    dependent ones already (what `bind` returns is compiled as any other module).
+    over, or is a container of containers; where classes have memory layouts or a `train` of their
+    own; or where modules are dependent ones already (what `bind` returns is compiled as any other
+    module).
     """
     is_ordinary = plan.makers is None and not plan.trains
     rows = plan.rows
@@ -48,8 +52,20 @@ def is_traceable(plan: Plan) -> bool:
     for row in rows:
         state = row.module.__dict__
         for name in (*carried_names(state), *HOOK_TABLES):
+            if name not in HOOK_TABLES and not _is_flat(state[name]):
+                return False
             carry.attribute(name, state[name])
     return not carry.found
+
+
+def _is_flat(value: Any) -> bool:
+    """Whether a copy of it shares nothing that can be changed."""
+    if isinstance(value, _MUTABLE) and type(value) not in _COPIED:
+        return False
+    items: list[Any] = []
+    if isinstance(value, (*_COPIED, tuple)):
+        items.extend(value.values() if hasattr(value, "values") else value)
+    return not any(isinstance(item, _MUTABLE) for item in items)
 
 
 def traced_instance(plan: Plan, params: Any, training: bool) -> DependentModule:
@@ -102,8 +118,13 @@ def _told_apart(
         if buffer is not None
     ]
     buffers = {name: params[name] for name in known if name in params}
-    others = len(params) - len(names) - len(buffers)
-    return _fitting(plan.layout, [params.get(name) for name in names], others), buffers
+    tensors = [params.get(name) for name in names]
+    others = len(params) - len(buffers) - sum(name in params for name in names)
+    for name, index in plan.layout.aliases.items():
+        if name in params and (tensors[index] is None or tensors[index] is params[name]):
+            tensors[index] = params[name]
+            others -= 1
+    return _fitting(plan.layout, tensors, others), buffers
 
 
 def _fitting(layout: Layout, tensors: list[Any], others: int) -> list[Tensor]:

@@ -4,7 +4,8 @@ Where the backward pass of a fused kernel has no derivative (or a wrong one), to
 given one: when a graph is made of the backward pass, `create_graph=True`, the pass is computed by
 plain operations, which have all derivatives. In every other case torch's own kernel runs, so first
 order costs what it costs without metann; and it does not matter who calls the operation: a
-layer of torch, a user's own forward, a hook.
+layer of torch, a user's own forward, a hook. `torch.func.grad` makes a graph of every backward
+pass, so there plain operations run at first order, too.
 
 It is done once in a process, when the first module is converted or planned for, or the first
 form of `metann.functional` is called; never at import. Outside of metann's calls it can be seen
@@ -33,7 +34,7 @@ from metann.functional import (
     margin_gradients,
     weight_norm_gradients,
 )
-from metann.functional.transforms import settled_while_tracing
+from metann.functional.transforms import plain_form_is_needed, settled_while_tracing
 from metann.replaced import SUPPLIED, Supplied
 
 # torch's stubs do not know this module in full.
@@ -66,9 +67,9 @@ class _State:
     """The registrations last as long as this library is alive."""
 
     library: Any = None
+    withdrawals: int = 0
 
 
-_WITHDRAWN = object()
 _state = _State()
 
 
@@ -77,7 +78,7 @@ def supply() -> None:
     """Give torch the derivatives of `metann.replaced.SUPPLIED`, unless it has them already."""
     if _state.library is None:
         with _lock:
-            if _state.library is None:
+            if _state.library is None and _state.withdrawals == 0:
                 _state.library = _registered()
 
 
@@ -88,15 +89,16 @@ def withdrawn() -> Generator[None, None, None]:
     Nothing is supplied inside, whatever is converted or called there.
     """
     with _lock:
-        before, _state.library = _state.library, _WITHDRAWN
-        if before is not None and before is not _WITHDRAWN:
-            before._destroy()
+        _state.withdrawals += 1
+        if _state.library is not None and _state.withdrawals == 1:
+            _state.library._destroy()
     try:
         yield
     finally:
         with _lock:
-            was_supplied = before is not None and before is not _WITHDRAWN
-            _state.library = _registered() if was_supplied else before
+            _state.withdrawals -= 1
+            if _state.library is not None and _state.withdrawals == 0:
+                _state.library = _registered()
 
 
 def _registered() -> Any:
@@ -133,7 +135,8 @@ def _kernel(operator: Any, form: Callable[..., Any]) -> Callable[..., Any]:
     """What torch calls for `operator` where gradients may be recorded."""
 
     def kernel(keyset: Any, *args: Any, **kwargs: Any) -> Any:
-        if torch.is_grad_enabled() and _requires_grad((*args, *kwargs.values())):
+        makes_graph = torch.is_grad_enabled() and _requires_grad((*args, *kwargs.values()))
+        if makes_graph or plain_form_is_needed():
             return form(*args, **kwargs)
         with _c._AutoDispatchBelowAutograd():
             return operator.redispatch(keyset & _c._after_autograd_keyset, *args, **kwargs)

@@ -44,7 +44,8 @@ def _look_up() -> None:
     if not _forms:
         ours = import_module("metann.functional")
         found = {_torchs(row.original): getattr(ours, row.by) for row in REPLACED}
-        _forms.update((original, form) for original, form in found.items() if original is not None)
+        # In one step: another thread takes a table that is not empty for complete.
+        _forms.update({torchs: form for torchs, form in found.items() if torchs is not None})
 
 
 def _torchs(name: str) -> Callable[..., Any] | None:

@@ -14,14 +14,14 @@ from torch.autograd import forward_ad
 # torch's stubs do not know these modules in full.
 _c: Any = import_module("torch._C")
 _interpreters: Any = _c._functorch
-_innermost: Callable[[], Any] = _interpreters.peek_interpreter_stack
-_dual_levels: Any = forward_ad
+innermost: Callable[[], Any] = _interpreters.peek_interpreter_stack
+dual_levels: Any = forward_ad
 _kind: Any = _interpreters.TransformType
 _NEED_PLAIN_FORMS: Any = (_kind.Vmap, _kind.Jvp)
 
-# torch 2.0 has no torch.compiler.
-is_compiling: Callable[[], bool] = (
-    torch.compiler.is_compiling if hasattr(torch, "compiler") else bool
+# torch 2.0 has none.
+is_compiling: Callable[[], bool] = getattr(
+    getattr(torch, "compiler", None), "is_dynamo_compiling", bool
 )
 _FunctionT = TypeVar("_FunctionT", bound=Callable[..., Any])
 
@@ -44,9 +44,9 @@ def plain_form_is_needed() -> bool:
     called and `metann.functional.derivatives` supplies what it lacks. torch.compile guards the
     transforms around what it traced by itself.
     """
-    if _dual_levels._current_level >= 0:
+    if dual_levels._current_level >= 0:
         return True
-    if _innermost() is None:
+    if innermost() is None:
         return False
     stack = _interpreters.get_interpreter_stack() or ()
     return any(interpreter.key() in _NEED_PLAIN_FORMS for interpreter in stack)
@@ -55,13 +55,13 @@ def plain_form_is_needed() -> bool:
 @settled_while_tracing
 def is_inside_functorch() -> bool:
     """Whether a transform of torch.func is at work: vmap, grad, vjp, jvp, functionalize, ..."""
-    return _innermost() is not None
+    return innermost() is not None
 
 
 @settled_while_tracing
 def in_any_transform() -> bool:
     """Whether one of torch.func is at work, or forward-mode differentiation without it."""
-    return _dual_levels._current_level >= 0 or _innermost() is not None
+    return dual_levels._current_level >= 0 or innermost() is not None
 
 
 def outside_functorch() -> AbstractContextManager[Any]:
@@ -72,7 +72,7 @@ def outside_functorch() -> AbstractContextManager[Any]:
 
 def vmap_levels() -> list[tuple[int, int]]:
     """The level and the batch size of each `torch.vmap` at work, outermost first."""
-    if _innermost() is None:
+    if innermost() is None:
         return []
     found: list[tuple[int, int]] = []
     for interpreter in _interpreters.get_interpreter_stack() or ():
@@ -86,7 +86,7 @@ def batched_over_all_levels(tensor: Tensor) -> Tensor:
     """A copy of `tensor` that may hold another value for each element of every vmap at work.
 
     torch refuses to write a batched result in place into a tensor that is not batched. A tensor
-    that already belongs to a transform is copied as it is.
+    that belongs to an outer transform is batched for the vmaps inside of that.
     """
     levels = vmap_levels()
     if levels and not _interpreters.is_functorch_wrapped_tensor(tensor):
@@ -95,7 +95,28 @@ def batched_over_all_levels(tensor: Tensor) -> Tensor:
             tensor = tensor.expand(*sizes, *tensor.shape).clone()
         for level, _ in levels:
             tensor = _interpreters._add_batch_dim(tensor, 0, level)
+        return tensor.clone()
+    for level, size in _innermost_vmaps(_level_of(tensor)):
+        tensor = _interpreters._add_batch_dim(tensor.expand(size, *tensor.shape).clone(), 0, level)
     return tensor.clone()
+
+
+def _level_of(tensor: Tensor) -> int:
+    """The transform that a tensor belongs to, the innermost one; 0 for none."""
+    level: int = _interpreters.maybe_get_level(tensor)
+    return max(level, 0)
+
+
+def _innermost_vmaps(above: int) -> list[tuple[int, int]]:
+    """Those that stand innermost, with no other transform inside of them, from a level on."""
+    vmaps = dict(vmap_levels())
+    found: list[tuple[int, int]] = []
+    for interpreter in (_interpreters.get_interpreter_stack() or ())[::-1]:
+        level = interpreter.level()
+        if level not in vmaps or level <= above:
+            break
+        found.append((level, vmaps[level]))
+    return found[::-1]
 
 
 def unwrapped(tensor: Tensor) -> Tensor:

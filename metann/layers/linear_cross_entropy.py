@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from typing_extensions import override
+from torch import nn
 
+from metann.functional.replacing import Replacing
 from metann.functional.transforms import is_compiling
-from metann.layers.plain_forms import CallsPlainForms
 
 
-class HasAllDerivatives(CallsPlainForms):
+class HasAllDerivatives(nn.Module):
     """Computes the loss in chunks so that the gradient can be differentiated.
 
-    In a trace of torch.compile, which knows no second order, torch's function stays.
+    Its forward is torch's own, which calls torch's function at its end; `Replacing` puts ours
+    there. In a trace of torch.compile, which knows no second order, torch's stays.
     """
 
     options: Any
 
-    @override
-    def _needs_forms(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        return self.options is not None and not is_compiling()
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What torch's own forward returns."""
+        parent: Any = super()
+        if self.options is None or is_compiling():
+            return parent.forward(*args, **kwargs)
+        with Replacing():
+            return parent.forward(*args, **kwargs)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from typing_extensions import override
 
-from metann.functional.transforms import in_any_transform, plain_form_is_needed
+from metann.functional.transforms import plain_form_is_needed
 from metann.layers.plain_forms import CallsPlainForms
 
 _ADVICE = "RNN module weights are not part of single contiguous chunk of memory"
@@ -57,4 +57,4 @@ class StepsPlainly(CallsPlainForms):
         """The sizes of packed sequences cannot be read in any transform, reverse mode included."""
         sequences = args[0] if args else kwargs.get("input")
         is_packed = isinstance(sequences, PackedSequence)
-        return in_any_transform() if is_packed else plain_form_is_needed()
+        return is_packed or plain_form_is_needed()

@@ -9,6 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd import forward_ad
+from transforming import FORWARD_MODE_WARNS
 
 from metann import Learner
 from metann.functional import hardsigmoid
@@ -44,6 +46,49 @@ def test_they_come_back_after_an_error():
         raise LookupError
 
     assert second_derivative().isfinite().all()
+
+
+def test_withdrawals_may_overlap():
+    supply()
+    one, other = withdrawn(), withdrawn()
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    with pytest.raises(RuntimeError, match=MISSING):
+        second_derivative()
+    other.__exit__(None, None, None)
+
+    assert second_derivative().isfinite().all()
+
+
+@pytest.mark.filterwarnings(FORWARD_MODE_WARNS)
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: F.hardsigmoid(x).pow(3),
+        lambda x: F.multi_margin_loss(x, torch.tensor([0, 2])),
+        lambda x: F.embedding_bag(torch.tensor([[0, 1], [1, 1]]), x, mode="sum").pow(3),
+        lambda x: F.ctc_loss(
+            x.view(4, 1, 2).log_softmax(-1),
+            torch.tensor([[1]]),
+            torch.tensor([4]),
+            torch.ones(1).long(),
+        ),
+    ],
+    ids=["hardsigmoid", "multi_margin_loss", "embedding_bag", "ctc_loss"],
+)
+def test_a_backward_pass_without_a_graph_keeps_tangents(function) -> None:
+    """torch raises there; a kernel called below its derivative would lose them without a word."""
+    supply()
+    x = torch.randn(2, 4, requires_grad=True)
+    scale = torch.randn(())
+    (gradient,) = torch.autograd.grad(function(x).sum() * scale, x, create_graph=True)
+    wanted = gradient.detach() / scale
+
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(scale, torch.ones(()))
+        (found,) = torch.autograd.grad(function(x).sum(), x, dual)
+        assert torch.allclose(forward_ad.unpack_dual(found).tangent, wanted)
 
 
 FIRST_USES = {

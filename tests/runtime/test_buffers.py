@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from normalising import assert_equal, batches, normalising, plain, state_of, weights_of
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -28,43 +29,6 @@ class Counting(nn.Module):
         self.seen += x.detach().sum(0)
         self.last = x.detach()[0]
         return self.linear(x) + self.seen
-
-
-def normalising() -> nn.Sequential:
-    """Two normalisations, far from their first statistics."""
-    net = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Tanh(), nn.BatchNorm1d(5)).double()
-    with torch.no_grad():
-        for buffer in net.buffers():
-            if buffer.is_floating_point():
-                buffer.add_(torch.rand_like(buffer))
-    return net
-
-
-def weights_of(net: nn.Module) -> list[Tensor]:
-    return [(p * 1.1).detach().requires_grad_() for p in net.parameters()]
-
-
-def state_of(net: nn.Module) -> dict[str, Tensor]:
-    return {name: buffer.clone() for name, buffer in net.named_buffers()}
-
-
-def assert_equal(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    assert [*found] == [*expected]
-    for name in found:
-        torch.testing.assert_close(found[name], expected[name], rtol=1e-12, atol=1e-12, msg=name)
-
-
-def plain(net: nn.Module, params: list[Tensor], *batches: Tensor) -> dict[str, Tensor]:
-    """The buffers after calls of a copy of `net` that holds `params`."""
-    names = [name for name, _ in net.named_parameters()]
-    buffers = state_of(net)
-    for batch in batches:
-        functional_call(net.train(), (dict(zip(names, params, strict=True)), buffers), (batch,))
-    return buffers
-
-
-def batches(number: int) -> list[Tensor]:
-    return [torch.randn(6, 4, dtype=torch.float64) + i for i in range(number)]
 
 
 # ── copy ─────────────────────────────────────────────────────────────────────────────────────
@@ -223,81 +187,6 @@ def test_nothing_is_written_back_when_the_call_fails():
         Learner(net).functional(weights_of(net), True, batches(1)[0], buffers="writeback")
 
     assert_equal(state_of(net), before)
-
-
-# ── one for each element of a vmap ───────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("momentum", [0.1, None])
-@pytest.mark.parametrize("norm", [nn.BatchNorm1d, nn.InstanceNorm1d])
-def test_under_vmap_each_task_has_its_own_statistics(norm: type[nn.Module], momentum: float | None):
-    if norm is nn.InstanceNorm1d:
-        momentum = momentum or 0.3
-    net = nn.Sequential(nn.Conv1d(2, 3, 1), norm(3, momentum=momentum, track_running_stats=True))
-    net = net.double()
-    learner, names = Learner(net), [*dict(net.named_parameters())]
-    sets = [torch.stack([p * s for s in (0.9, 1.0, 1.2)]).detach() for p in net.parameters()]
-    x = torch.randn(3, 4, 2, 5, dtype=torch.float64)
-
-    def call(params: list[Tensor], x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        named = dict(zip(names, params, strict=True))
-        return learner.functional(named, True, x, buffers="return")
-
-    outputs, buffers = torch.vmap(call)(sets, x)
-
-    for task in range(3):
-        output, expected = call([p[task] for p in sets], x[task])
-        torch.testing.assert_close(outputs[task], output, rtol=1e-12, atol=1e-12)
-        assert_equal({name: buffer[task] for name, buffer in buffers.items()}, expected)
-
-
-@pytest.mark.parametrize("momentum", [0.1, None])
-def test_under_vmap_statistics_of_each_task_carry_on(momentum: float | None):
-    net, tasks = normalising(), 3
-    net[1].momentum = net[3].momentum = momentum
-    learner, names = Learner(net), [*dict(net.named_parameters())]
-    sets = [torch.stack([p * s for s in (0.9, 1.0, 1.2)]).detach() for p in net.parameters()]
-    two = torch.randn(2, tasks, 6, 4, dtype=torch.float64)
-    buffers = {name: torch.stack([buffer] * tasks) for name, buffer in net.named_buffers()}
-
-    def call(params: list[Tensor], buffers: dict[str, Tensor], x: Tensor) -> dict[str, Tensor]:
-        named = dict(zip(names, params, strict=True))
-        return learner.functional({**named, **buffers}, True, x, buffers="return")[1]
-
-    for x in two:
-        buffers = torch.vmap(call)(sets, buffers, x)
-
-    for task in range(tasks):
-        expected = plain(net, [p[task] for p in sets], two[0, task], two[1, task])
-        assert_equal({name: buffer[task] for name, buffer in buffers.items()}, expected)
-
-
-def test_the_module_can_be_used_after_a_vmap_over_its_statistics():
-    net, (batch,) = normalising(), batches(1)
-    before = state_of(net)
-    sets = [torch.stack([p, 2 * p]).detach() for p in net.parameters()]
-
-    torch.vmap(lambda p: Learner(net).functional(list(p), True, batch))(tuple(sets))
-
-    assert_equal(state_of(net), before)
-    assert net(batch).shape == (6, 5)
-
-
-def test_gradients_inside_and_outside_of_a_vmap_with_statistics():
-    net, (batch,) = normalising(), batches(1)
-    learner = Learner(net)
-
-    def loss(params: tuple[Tensor, ...]) -> Tensor:
-        return learner.functional([*params], True, batch).pow(3).sum()
-
-    sets = tuple(torch.stack([p, 1.3 * p]).detach().requires_grad_() for p in net.parameters())
-    inside = torch.vmap(torch.func.grad(loss))(sets)
-    outside = torch.autograd.grad(torch.vmap(loss)(sets).sum(), sets)
-    alone = [torch.func.grad(loss)(tuple(p[i] for p in sets)) for i in range(2)]
-
-    for number, expected in enumerate(zip(*alone, strict=True)):
-        torch.testing.assert_close(inside[number], torch.stack(expected))
-        torch.testing.assert_close(outside[number], torch.stack(expected))
 
 
 # ── what is refused ──────────────────────────────────────────────────────────────────────────

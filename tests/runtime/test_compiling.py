@@ -324,3 +324,37 @@ def test_an_unknown_policy_is_refused_by_a_compiled_call_too(fresh_compiler) -> 
 
     with pytest.raises(Exception, match=r"buffers must be one of"):
         call(fresh(learner.module), inputs())
+
+
+@traced
+def test_tied_weights_may_be_named_by_any_of_their_names_in_a_compiled_call(fresh_compiler) -> None:
+    net, x = Tied(), inputs()
+    weights = fresh(net)
+    named, call = by_name(net, weights), compiled_call(net)
+    tied = next(n for n, _ in net.named_parameters(remove_duplicate=False) if n not in named)
+    first = next(n for n, p in net.named_parameters() if p is net.get_parameter(tied))
+    wanted = expected(net, weights, x)
+
+    assert same(call({**named, tied: named[first]}, x), wanted)
+    assert same(call({tied if n == first else n: w for n, w in named.items()}, x), wanted)
+
+
+@traced
+def test_a_compiled_call_leaves_nested_containers_alone(fresh_compiler) -> None:
+    class Nested(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(3, 2)
+            self.seen = [[1]]
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.seen[0].append(2)
+            return self.layer(x) * len(self.seen[0])
+
+    net, x = Nested(), inputs()
+    weights = fresh(net)
+
+    found = compiled_call(net, whole=False)(weights, x)
+
+    assert net.seen == [[1]]
+    assert same(found, expected(net, weights, x))
