@@ -64,7 +64,8 @@ def _is_flat(value: Any) -> bool:
         return False
     items: list[Any] = []
     if isinstance(value, (*_COPIED, tuple)):
-        items.extend(value.values() if hasattr(value, "values") else value)
+        container: Any = value
+        items.extend(container.values() if hasattr(container, "values") else container)
     return not any(isinstance(item, _MUTABLE) for item in items)
 
 
