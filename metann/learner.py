@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any, Generic, Literal, TypeVar, overload
 
 import torch
@@ -18,6 +19,7 @@ from metann.functional.transforms import (
     innermost,
     is_compiling,
     settled_while_tracing,
+    vmap_levels,
 )
 from metann.module import DependentModule
 from metann.planning import make_plan
@@ -140,9 +142,9 @@ class Learner(Generic[ModuleT]):
         kwargs: dict[str, Any],
     ) -> Any:
         """What `functional` does inside a transform, or where buffers are asked for."""
-        if not in_any_transform():
-            return self._called(instance, buffers, args, kwargs)
-        with Replacing():
+        with Replacing() if in_any_transform() else nullcontext():
+            if not vmap_levels():
+                return self._called(instance, buffers, args, kwargs)
             if not self._writes_batches:
                 try:
                     return self._called(instance, buffers, args, kwargs)

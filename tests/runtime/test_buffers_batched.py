@@ -145,6 +145,20 @@ def test_another_error_under_vmap_is_raised_as_it_is():
     assert Failing.calls == 1
 
 
+def test_outside_of_vmap_a_failing_call_is_made_once():
+    class Mistaken(nn.Module):
+        calls = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            Mistaken.calls += 1
+            return torch.zeros(3).add_(x).sum()
+
+    with pytest.raises(RuntimeError, match=r"doesn't match the broadcast shape"):
+        torch.func.grad(lambda x: Learner(Mistaken()).functional([], True, x))(torch.ones(2, 3))
+
+    assert Mistaken.calls == 1
+
+
 def test_returned_buffers_may_be_given_inside_a_further_vmap_and_a_gradient():
     net, (batch,) = normalising(), batches(1)
     learner, named = Learner(net), {name: p.detach() for name, p in net.named_parameters()}
