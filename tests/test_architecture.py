@@ -31,14 +31,20 @@ RUNTIME = (
 )
 
 # Packages whose files may import each other.
-PACKAGES = {"metann.functional", "metann.generated", "metann.layers", "metann.utils"}
+PACKAGES = {
+    "metann.codegen.rewriting",
+    "metann.codegen.users",
+    "metann.functional",
+    "metann.generated",
+    "metann.layers",
+    "metann.utils",
+}
 
 # Apart from the runtime: read -> plan -> render -> format -> write, and the command over them.
 CODEGEN = (
     "metann.errors metann.replaced",
     "metann.codegen.errors metann.codegen.facts metann.codegen.source metann.codegen.syntax",
-    "metann.codegen.locate metann.codegen.registrations metann.codegen.submodules "
-    "metann.codegen.version",
+    "metann.codegen.registrations metann.codegen.submodules metann.codegen.version",
     "metann.codegen.read",
     "metann.codegen.library metann.codegen.model",
     "metann.codegen.clashes metann.codegen.dependents metann.codegen.imports",
@@ -46,12 +52,12 @@ CODEGEN = (
     "metann.codegen.methods",
     "metann.codegen.layers",
     "metann.codegen.plan",
-    "metann.codegen.user_plan",
     "metann.codegen.render",
     "metann.codegen.format",
     "metann.codegen.write",
     "metann.codegen.generate metann.codegen.report",
-    "metann.codegen.tool metann.codegen.user_command",
+    "metann.codegen.rewriting metann.codegen.tool",
+    "metann.codegen.users",
     "metann.codegen.cli",
     "metann.codegen",
 )

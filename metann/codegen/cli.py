@@ -10,7 +10,7 @@ _NEEDED = ("libcst", "black", "typer", "rich")
 def main() -> None:
     """Run the command; say what to install if the generator's packages are missing."""
     try:
-        from metann.codegen.user_command import app
+        from metann.codegen.users.command import app
     except ModuleNotFoundError as error:
         if error.name not in _NEEDED:
             raise

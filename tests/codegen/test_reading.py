@@ -199,7 +199,7 @@ def test_the_runtimes_part_of_the_generator_imports_no_libcst_and_no_black():
 
 def test_the_generator_imports_neither_torch_nor_the_generated_files():
     code = (
-        "import sys, metann.codegen.tool, metann.codegen.user_command\n"
+        "import sys, metann.codegen.tool, metann.codegen.users.command\n"
         "names = [n for n in sys.modules if n.startswith(('torch', 'metann.generated'))]\n"
         "assert not names, names"
     )

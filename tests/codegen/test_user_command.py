@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from metann.codegen import user_command
 from metann.codegen.library import Library
-from metann.codegen.user_command import run
+from metann.codegen.users import command as user_command
+from metann.codegen.users.command import run
 
 NETS = """
 from typing import Generic, TypeVar
@@ -235,13 +235,13 @@ def test_the_written_file_runs_and_registers_its_classes(folder):
 def test_missing_packages_are_named_with_what_installs_them(monkeypatch):
     from metann.codegen import cli
 
-    monkeypatch.delitem(sys.modules, "metann.codegen.user_command")
+    monkeypatch.delitem(sys.modules, "metann.codegen.users.command")
     monkeypatch.setitem(sys.modules, "metann.codegen.format", None)
     error = ModuleNotFoundError("No module named 'black'", name="black")
 
     class Missing:
         def find_spec(self, name, path=None, target=None):
-            if name == "metann.codegen.user_command":
+            if name == "metann.codegen.users.command":
                 raise error
 
     monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])

@@ -13,11 +13,11 @@ from metann.codegen.errors import CodegenError
 from metann.codegen.imports import import_lines
 from metann.codegen.layers import LayerPlanner
 from metann.codegen.library import MODULE, Library
-from metann.codegen.locate import Target, find_module
 from metann.codegen.model import ClassPlan, ImportPlan, UserFilePlan
 from metann.codegen.plan import layer_planner
 from metann.codegen.read import read_file
 from metann.codegen.source import SourceClass, SourceFile
+from metann.codegen.users.locate import Target, find_module
 
 _BASE = ImportPlan("metann.module", "DependentModule")
 

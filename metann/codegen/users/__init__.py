@@ -1,0 +1,1 @@
+"""`metann-generate`: what the generator does for users' own modules."""
