@@ -2,11 +2,14 @@
 # and templates/overloads.py.jinja.
 # Do not edit: change a template or the generator, then run
 # `python tools/generate.py`.
-"""The type of `metann.to_dependent`: which counterpart a module of which class becomes."""
+"""Which counterpart a module of which class becomes, for type checkers.
+
+Of two classes that fit, the first counts: a subclass comes before its bases.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, overload
+from typing import TYPE_CHECKING, Protocol, TypeVar, overload
 
 if TYPE_CHECKING:
     from torch import nn
@@ -209,529 +212,1487 @@ if TYPE_CHECKING:
         DependentUpsamplingBilinear2d,
         DependentUpsamplingNearest2d,
     )
+    from metann.learner import Learner
     from metann.module import DependentModule
+    from metann.typed import Params
+
+CounterpartT_co = TypeVar("CounterpartT_co", covariant=True)
 
 
 class ToDependent(Protocol):
-    """Turns a module into its counterpart; a subclass comes before its bases."""
+    """What `to_dependent` and `DependentModule.to_dependentmodule` return."""
 
     @overload
-    def __call__(self, module: nn.LazyConvTranspose1d, /) -> DependentLazyConvTranspose1d: ...
+    def __call__(
+        self, module: nn.LazyConvTranspose1d, recurse: bool = True
+    ) -> DependentLazyConvTranspose1d: ...
 
     @overload
-    def __call__(self, module: nn.LazyConvTranspose2d, /) -> DependentLazyConvTranspose2d: ...
+    def __call__(
+        self, module: nn.LazyConvTranspose2d, recurse: bool = True
+    ) -> DependentLazyConvTranspose2d: ...
 
     @overload
-    def __call__(self, module: nn.LazyConvTranspose3d, /) -> DependentLazyConvTranspose3d: ...
+    def __call__(
+        self, module: nn.LazyConvTranspose3d, recurse: bool = True
+    ) -> DependentLazyConvTranspose3d: ...
 
     @overload
-    def __call__(self, module: nn.LazyBatchNorm1d, /) -> DependentLazyBatchNorm1d: ...
+    def __call__(
+        self, module: nn.LazyBatchNorm1d, recurse: bool = True
+    ) -> DependentLazyBatchNorm1d: ...
 
     @overload
-    def __call__(self, module: nn.LazyBatchNorm2d, /) -> DependentLazyBatchNorm2d: ...
+    def __call__(
+        self, module: nn.LazyBatchNorm2d, recurse: bool = True
+    ) -> DependentLazyBatchNorm2d: ...
 
     @overload
-    def __call__(self, module: nn.LazyBatchNorm3d, /) -> DependentLazyBatchNorm3d: ...
+    def __call__(
+        self, module: nn.LazyBatchNorm3d, recurse: bool = True
+    ) -> DependentLazyBatchNorm3d: ...
 
     @overload
-    def __call__(self, module: nn.LazyConv1d, /) -> DependentLazyConv1d: ...
+    def __call__(self, module: nn.LazyConv1d, recurse: bool = True) -> DependentLazyConv1d: ...
 
     @overload
-    def __call__(self, module: nn.LazyConv2d, /) -> DependentLazyConv2d: ...
+    def __call__(self, module: nn.LazyConv2d, recurse: bool = True) -> DependentLazyConv2d: ...
 
     @overload
-    def __call__(self, module: nn.LazyConv3d, /) -> DependentLazyConv3d: ...
+    def __call__(self, module: nn.LazyConv3d, recurse: bool = True) -> DependentLazyConv3d: ...
 
     @overload
-    def __call__(self, module: nn.LazyInstanceNorm1d, /) -> DependentLazyInstanceNorm1d: ...
+    def __call__(
+        self, module: nn.LazyInstanceNorm1d, recurse: bool = True
+    ) -> DependentLazyInstanceNorm1d: ...
 
     @overload
-    def __call__(self, module: nn.LazyInstanceNorm2d, /) -> DependentLazyInstanceNorm2d: ...
+    def __call__(
+        self, module: nn.LazyInstanceNorm2d, recurse: bool = True
+    ) -> DependentLazyInstanceNorm2d: ...
 
     @overload
-    def __call__(self, module: nn.LazyInstanceNorm3d, /) -> DependentLazyInstanceNorm3d: ...
+    def __call__(
+        self, module: nn.LazyInstanceNorm3d, recurse: bool = True
+    ) -> DependentLazyInstanceNorm3d: ...
 
     @overload
     def __call__(
         self,
         module: nn.NLLLoss2d,  # pyright: ignore[reportDeprecated]
-        /,
+        recurse: bool = True,
     ) -> DependentNLLLoss2d: ...
 
     @overload
-    def __call__(self, module: nn.BCELoss, /) -> DependentBCELoss: ...
+    def __call__(self, module: nn.BCELoss, recurse: bool = True) -> DependentBCELoss: ...
 
     @overload
-    def __call__(self, module: nn.BatchNorm1d, /) -> DependentBatchNorm1d: ...
+    def __call__(self, module: nn.BatchNorm1d, recurse: bool = True) -> DependentBatchNorm1d: ...
 
     @overload
-    def __call__(self, module: nn.BatchNorm2d, /) -> DependentBatchNorm2d: ...
+    def __call__(self, module: nn.BatchNorm2d, recurse: bool = True) -> DependentBatchNorm2d: ...
 
     @overload
-    def __call__(self, module: nn.BatchNorm3d, /) -> DependentBatchNorm3d: ...
-
-    @overload
-    def __call__(self, module: nn.ConvTranspose1d, /) -> DependentConvTranspose1d: ...
-
-    @overload
-    def __call__(self, module: nn.ConvTranspose2d, /) -> DependentConvTranspose2d: ...
-
-    @overload
-    def __call__(self, module: nn.ConvTranspose3d, /) -> DependentConvTranspose3d: ...
-
-    @overload
-    def __call__(self, module: nn.CrossEntropyLoss, /) -> DependentCrossEntropyLoss: ...
-
-    @overload
-    def __call__(self, module: nn.InstanceNorm1d, /) -> DependentInstanceNorm1d: ...
-
-    @overload
-    def __call__(self, module: nn.InstanceNorm2d, /) -> DependentInstanceNorm2d: ...
-
-    @overload
-    def __call__(self, module: nn.InstanceNorm3d, /) -> DependentInstanceNorm3d: ...
-
-    @overload
-    def __call__(self, module: nn.LazyLinear, /) -> DependentLazyLinear: ...
-
-    @overload
-    def __call__(self, module: nn.LinearCrossEntropyLoss, /) -> DependentLinearCrossEntropyLoss: ...
+    def __call__(self, module: nn.BatchNorm3d, recurse: bool = True) -> DependentBatchNorm3d: ...
 
     @overload
     def __call__(
-        self, module: nn.MultiLabelSoftMarginLoss, /
+        self, module: nn.ConvTranspose1d, recurse: bool = True
+    ) -> DependentConvTranspose1d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.ConvTranspose2d, recurse: bool = True
+    ) -> DependentConvTranspose2d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.ConvTranspose3d, recurse: bool = True
+    ) -> DependentConvTranspose3d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.CrossEntropyLoss, recurse: bool = True
+    ) -> DependentCrossEntropyLoss: ...
+
+    @overload
+    def __call__(
+        self, module: nn.InstanceNorm1d, recurse: bool = True
+    ) -> DependentInstanceNorm1d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.InstanceNorm2d, recurse: bool = True
+    ) -> DependentInstanceNorm2d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.InstanceNorm3d, recurse: bool = True
+    ) -> DependentInstanceNorm3d: ...
+
+    @overload
+    def __call__(self, module: nn.LazyLinear, recurse: bool = True) -> DependentLazyLinear: ...
+
+    @overload
+    def __call__(
+        self, module: nn.LinearCrossEntropyLoss, recurse: bool = True
+    ) -> DependentLinearCrossEntropyLoss: ...
+
+    @overload
+    def __call__(
+        self, module: nn.MultiLabelSoftMarginLoss, recurse: bool = True
     ) -> DependentMultiLabelSoftMarginLoss: ...
 
     @overload
-    def __call__(self, module: nn.MultiMarginLoss, /) -> DependentMultiMarginLoss: ...
+    def __call__(
+        self, module: nn.MultiMarginLoss, recurse: bool = True
+    ) -> DependentMultiMarginLoss: ...
 
     @overload
-    def __call__(self, module: nn.NLLLoss, /) -> DependentNLLLoss: ...
-
-    @overload
-    def __call__(self, module: nn.SyncBatchNorm, /) -> DependentSyncBatchNorm: ...
-
-    @overload
-    def __call__(self, module: nn.ZeroPad1d, /) -> DependentZeroPad1d: ...
-
-    @overload
-    def __call__(self, module: nn.ZeroPad2d, /) -> DependentZeroPad2d: ...
-
-    @overload
-    def __call__(self, module: nn.ZeroPad3d, /) -> DependentZeroPad3d: ...
-
-    @overload
-    def __call__(self, module: nn.AdaptiveAvgPool1d, /) -> DependentAdaptiveAvgPool1d: ...
-
-    @overload
-    def __call__(self, module: nn.AdaptiveAvgPool2d, /) -> DependentAdaptiveAvgPool2d: ...
-
-    @overload
-    def __call__(self, module: nn.AdaptiveAvgPool3d, /) -> DependentAdaptiveAvgPool3d: ...
-
-    @overload
-    def __call__(self, module: nn.AdaptiveMaxPool1d, /) -> DependentAdaptiveMaxPool1d: ...
-
-    @overload
-    def __call__(self, module: nn.AdaptiveMaxPool2d, /) -> DependentAdaptiveMaxPool2d: ...
-
-    @overload
-    def __call__(self, module: nn.AdaptiveMaxPool3d, /) -> DependentAdaptiveMaxPool3d: ...
-
-    @overload
-    def __call__(self, module: nn.AlphaDropout, /) -> DependentAlphaDropout: ...
-
-    @overload
-    def __call__(self, module: nn.AvgPool1d, /) -> DependentAvgPool1d: ...
-
-    @overload
-    def __call__(self, module: nn.AvgPool2d, /) -> DependentAvgPool2d: ...
-
-    @overload
-    def __call__(self, module: nn.AvgPool3d, /) -> DependentAvgPool3d: ...
-
-    @overload
-    def __call__(self, module: nn.BCEWithLogitsLoss, /) -> DependentBCEWithLogitsLoss: ...
-
-    @overload
-    def __call__(self, module: nn.CTCLoss, /) -> DependentCTCLoss: ...
-
-    @overload
-    def __call__(self, module: nn.CircularPad1d, /) -> DependentCircularPad1d: ...
-
-    @overload
-    def __call__(self, module: nn.CircularPad2d, /) -> DependentCircularPad2d: ...
-
-    @overload
-    def __call__(self, module: nn.CircularPad3d, /) -> DependentCircularPad3d: ...
-
-    @overload
-    def __call__(self, module: nn.ConstantPad1d, /) -> DependentConstantPad1d: ...
-
-    @overload
-    def __call__(self, module: nn.ConstantPad2d, /) -> DependentConstantPad2d: ...
-
-    @overload
-    def __call__(self, module: nn.ConstantPad3d, /) -> DependentConstantPad3d: ...
-
-    @overload
-    def __call__(self, module: nn.Conv1d, /) -> DependentConv1d: ...
-
-    @overload
-    def __call__(self, module: nn.Conv2d, /) -> DependentConv2d: ...
-
-    @overload
-    def __call__(self, module: nn.Conv3d, /) -> DependentConv3d: ...
-
-    @overload
-    def __call__(self, module: nn.CosineEmbeddingLoss, /) -> DependentCosineEmbeddingLoss: ...
-
-    @overload
-    def __call__(self, module: nn.Dropout, /) -> DependentDropout: ...
-
-    @overload
-    def __call__(self, module: nn.Dropout1d, /) -> DependentDropout1d: ...
-
-    @overload
-    def __call__(self, module: nn.Dropout2d, /) -> DependentDropout2d: ...
-
-    @overload
-    def __call__(self, module: nn.Dropout3d, /) -> DependentDropout3d: ...
-
-    @overload
-    def __call__(self, module: nn.FeatureAlphaDropout, /) -> DependentFeatureAlphaDropout: ...
-
-    @overload
-    def __call__(self, module: nn.GRU, /) -> DependentGRU: ...
-
-    @overload
-    def __call__(self, module: nn.GRUCell, /) -> DependentGRUCell: ...
-
-    @overload
-    def __call__(self, module: nn.GaussianNLLLoss, /) -> DependentGaussianNLLLoss: ...
-
-    @overload
-    def __call__(self, module: nn.HingeEmbeddingLoss, /) -> DependentHingeEmbeddingLoss: ...
-
-    @overload
-    def __call__(self, module: nn.HuberLoss, /) -> DependentHuberLoss: ...
-
-    @overload
-    def __call__(self, module: nn.KLDivLoss, /) -> DependentKLDivLoss: ...
-
-    @overload
-    def __call__(self, module: nn.L1Loss, /) -> DependentL1Loss: ...
-
-    @overload
-    def __call__(self, module: nn.LPPool1d, /) -> DependentLPPool1d: ...
-
-    @overload
-    def __call__(self, module: nn.LPPool2d, /) -> DependentLPPool2d: ...
-
-    @overload
-    def __call__(self, module: nn.LPPool3d, /) -> DependentLPPool3d: ...
-
-    @overload
-    def __call__(self, module: nn.LSTM, /) -> DependentLSTM: ...
-
-    @overload
-    def __call__(self, module: nn.LSTMCell, /) -> DependentLSTMCell: ...
-
-    @overload
-    def __call__(self, module: nn.MSELoss, /) -> DependentMSELoss: ...
-
-    @overload
-    def __call__(self, module: nn.MarginRankingLoss, /) -> DependentMarginRankingLoss: ...
-
-    @overload
-    def __call__(self, module: nn.MaxPool1d, /) -> DependentMaxPool1d: ...
-
-    @overload
-    def __call__(self, module: nn.MaxPool2d, /) -> DependentMaxPool2d: ...
-
-    @overload
-    def __call__(self, module: nn.MaxPool3d, /) -> DependentMaxPool3d: ...
-
-    @overload
-    def __call__(self, module: nn.MaxUnpool1d, /) -> DependentMaxUnpool1d: ...
-
-    @overload
-    def __call__(self, module: nn.MaxUnpool2d, /) -> DependentMaxUnpool2d: ...
-
-    @overload
-    def __call__(self, module: nn.MaxUnpool3d, /) -> DependentMaxUnpool3d: ...
-
-    @overload
-    def __call__(self, module: nn.MultiLabelMarginLoss, /) -> DependentMultiLabelMarginLoss: ...
-
-    @overload
-    def __call__(self, module: nn.PoissonNLLLoss, /) -> DependentPoissonNLLLoss: ...
-
-    @overload
-    def __call__(self, module: nn.RNN, /) -> DependentRNN: ...
-
-    @overload
-    def __call__(self, module: nn.RNNCell, /) -> DependentRNNCell: ...
-
-    @overload
-    def __call__(self, module: nn.ReLU6, /) -> DependentReLU6: ...
-
-    @overload
-    def __call__(self, module: nn.ReflectionPad1d, /) -> DependentReflectionPad1d: ...
-
-    @overload
-    def __call__(self, module: nn.ReflectionPad2d, /) -> DependentReflectionPad2d: ...
-
-    @overload
-    def __call__(self, module: nn.ReflectionPad3d, /) -> DependentReflectionPad3d: ...
-
-    @overload
-    def __call__(self, module: nn.ReplicationPad1d, /) -> DependentReplicationPad1d: ...
-
-    @overload
-    def __call__(self, module: nn.ReplicationPad2d, /) -> DependentReplicationPad2d: ...
-
-    @overload
-    def __call__(self, module: nn.ReplicationPad3d, /) -> DependentReplicationPad3d: ...
-
-    @overload
-    def __call__(self, module: nn.SmoothL1Loss, /) -> DependentSmoothL1Loss: ...
-
-    @overload
-    def __call__(self, module: nn.SoftMarginLoss, /) -> DependentSoftMarginLoss: ...
-
-    @overload
-    def __call__(self, module: nn.TripletMarginLoss, /) -> DependentTripletMarginLoss: ...
+    def __call__(self, module: nn.NLLLoss, recurse: bool = True) -> DependentNLLLoss: ...
 
     @overload
     def __call__(
-        self, module: nn.TripletMarginWithDistanceLoss, /
+        self, module: nn.SyncBatchNorm, recurse: bool = True
+    ) -> DependentSyncBatchNorm: ...
+
+    @overload
+    def __call__(self, module: nn.ZeroPad1d, recurse: bool = True) -> DependentZeroPad1d: ...
+
+    @overload
+    def __call__(self, module: nn.ZeroPad2d, recurse: bool = True) -> DependentZeroPad2d: ...
+
+    @overload
+    def __call__(self, module: nn.ZeroPad3d, recurse: bool = True) -> DependentZeroPad3d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.AdaptiveAvgPool1d, recurse: bool = True
+    ) -> DependentAdaptiveAvgPool1d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.AdaptiveAvgPool2d, recurse: bool = True
+    ) -> DependentAdaptiveAvgPool2d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.AdaptiveAvgPool3d, recurse: bool = True
+    ) -> DependentAdaptiveAvgPool3d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.AdaptiveMaxPool1d, recurse: bool = True
+    ) -> DependentAdaptiveMaxPool1d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.AdaptiveMaxPool2d, recurse: bool = True
+    ) -> DependentAdaptiveMaxPool2d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.AdaptiveMaxPool3d, recurse: bool = True
+    ) -> DependentAdaptiveMaxPool3d: ...
+
+    @overload
+    def __call__(self, module: nn.AlphaDropout, recurse: bool = True) -> DependentAlphaDropout: ...
+
+    @overload
+    def __call__(self, module: nn.AvgPool1d, recurse: bool = True) -> DependentAvgPool1d: ...
+
+    @overload
+    def __call__(self, module: nn.AvgPool2d, recurse: bool = True) -> DependentAvgPool2d: ...
+
+    @overload
+    def __call__(self, module: nn.AvgPool3d, recurse: bool = True) -> DependentAvgPool3d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.BCEWithLogitsLoss, recurse: bool = True
+    ) -> DependentBCEWithLogitsLoss: ...
+
+    @overload
+    def __call__(self, module: nn.CTCLoss, recurse: bool = True) -> DependentCTCLoss: ...
+
+    @overload
+    def __call__(
+        self, module: nn.CircularPad1d, recurse: bool = True
+    ) -> DependentCircularPad1d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.CircularPad2d, recurse: bool = True
+    ) -> DependentCircularPad2d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.CircularPad3d, recurse: bool = True
+    ) -> DependentCircularPad3d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.ConstantPad1d, recurse: bool = True
+    ) -> DependentConstantPad1d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.ConstantPad2d, recurse: bool = True
+    ) -> DependentConstantPad2d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.ConstantPad3d, recurse: bool = True
+    ) -> DependentConstantPad3d: ...
+
+    @overload
+    def __call__(self, module: nn.Conv1d, recurse: bool = True) -> DependentConv1d: ...
+
+    @overload
+    def __call__(self, module: nn.Conv2d, recurse: bool = True) -> DependentConv2d: ...
+
+    @overload
+    def __call__(self, module: nn.Conv3d, recurse: bool = True) -> DependentConv3d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.CosineEmbeddingLoss, recurse: bool = True
+    ) -> DependentCosineEmbeddingLoss: ...
+
+    @overload
+    def __call__(self, module: nn.Dropout, recurse: bool = True) -> DependentDropout: ...
+
+    @overload
+    def __call__(self, module: nn.Dropout1d, recurse: bool = True) -> DependentDropout1d: ...
+
+    @overload
+    def __call__(self, module: nn.Dropout2d, recurse: bool = True) -> DependentDropout2d: ...
+
+    @overload
+    def __call__(self, module: nn.Dropout3d, recurse: bool = True) -> DependentDropout3d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.FeatureAlphaDropout, recurse: bool = True
+    ) -> DependentFeatureAlphaDropout: ...
+
+    @overload
+    def __call__(self, module: nn.GRU, recurse: bool = True) -> DependentGRU: ...
+
+    @overload
+    def __call__(self, module: nn.GRUCell, recurse: bool = True) -> DependentGRUCell: ...
+
+    @overload
+    def __call__(
+        self, module: nn.GaussianNLLLoss, recurse: bool = True
+    ) -> DependentGaussianNLLLoss: ...
+
+    @overload
+    def __call__(
+        self, module: nn.HingeEmbeddingLoss, recurse: bool = True
+    ) -> DependentHingeEmbeddingLoss: ...
+
+    @overload
+    def __call__(self, module: nn.HuberLoss, recurse: bool = True) -> DependentHuberLoss: ...
+
+    @overload
+    def __call__(self, module: nn.KLDivLoss, recurse: bool = True) -> DependentKLDivLoss: ...
+
+    @overload
+    def __call__(self, module: nn.L1Loss, recurse: bool = True) -> DependentL1Loss: ...
+
+    @overload
+    def __call__(self, module: nn.LPPool1d, recurse: bool = True) -> DependentLPPool1d: ...
+
+    @overload
+    def __call__(self, module: nn.LPPool2d, recurse: bool = True) -> DependentLPPool2d: ...
+
+    @overload
+    def __call__(self, module: nn.LPPool3d, recurse: bool = True) -> DependentLPPool3d: ...
+
+    @overload
+    def __call__(self, module: nn.LSTM, recurse: bool = True) -> DependentLSTM: ...
+
+    @overload
+    def __call__(self, module: nn.LSTMCell, recurse: bool = True) -> DependentLSTMCell: ...
+
+    @overload
+    def __call__(self, module: nn.MSELoss, recurse: bool = True) -> DependentMSELoss: ...
+
+    @overload
+    def __call__(
+        self, module: nn.MarginRankingLoss, recurse: bool = True
+    ) -> DependentMarginRankingLoss: ...
+
+    @overload
+    def __call__(self, module: nn.MaxPool1d, recurse: bool = True) -> DependentMaxPool1d: ...
+
+    @overload
+    def __call__(self, module: nn.MaxPool2d, recurse: bool = True) -> DependentMaxPool2d: ...
+
+    @overload
+    def __call__(self, module: nn.MaxPool3d, recurse: bool = True) -> DependentMaxPool3d: ...
+
+    @overload
+    def __call__(self, module: nn.MaxUnpool1d, recurse: bool = True) -> DependentMaxUnpool1d: ...
+
+    @overload
+    def __call__(self, module: nn.MaxUnpool2d, recurse: bool = True) -> DependentMaxUnpool2d: ...
+
+    @overload
+    def __call__(self, module: nn.MaxUnpool3d, recurse: bool = True) -> DependentMaxUnpool3d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.MultiLabelMarginLoss, recurse: bool = True
+    ) -> DependentMultiLabelMarginLoss: ...
+
+    @overload
+    def __call__(
+        self, module: nn.PoissonNLLLoss, recurse: bool = True
+    ) -> DependentPoissonNLLLoss: ...
+
+    @overload
+    def __call__(self, module: nn.RNN, recurse: bool = True) -> DependentRNN: ...
+
+    @overload
+    def __call__(self, module: nn.RNNCell, recurse: bool = True) -> DependentRNNCell: ...
+
+    @overload
+    def __call__(self, module: nn.ReLU6, recurse: bool = True) -> DependentReLU6: ...
+
+    @overload
+    def __call__(
+        self, module: nn.ReflectionPad1d, recurse: bool = True
+    ) -> DependentReflectionPad1d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.ReflectionPad2d, recurse: bool = True
+    ) -> DependentReflectionPad2d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.ReflectionPad3d, recurse: bool = True
+    ) -> DependentReflectionPad3d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.ReplicationPad1d, recurse: bool = True
+    ) -> DependentReplicationPad1d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.ReplicationPad2d, recurse: bool = True
+    ) -> DependentReplicationPad2d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.ReplicationPad3d, recurse: bool = True
+    ) -> DependentReplicationPad3d: ...
+
+    @overload
+    def __call__(self, module: nn.SmoothL1Loss, recurse: bool = True) -> DependentSmoothL1Loss: ...
+
+    @overload
+    def __call__(
+        self, module: nn.SoftMarginLoss, recurse: bool = True
+    ) -> DependentSoftMarginLoss: ...
+
+    @overload
+    def __call__(
+        self, module: nn.TripletMarginLoss, recurse: bool = True
+    ) -> DependentTripletMarginLoss: ...
+
+    @overload
+    def __call__(
+        self, module: nn.TripletMarginWithDistanceLoss, recurse: bool = True
     ) -> DependentTripletMarginWithDistanceLoss: ...
 
     @overload
-    def __call__(self, module: nn.UpsamplingBilinear2d, /) -> DependentUpsamplingBilinear2d: ...
-
-    @overload
-    def __call__(self, module: nn.UpsamplingNearest2d, /) -> DependentUpsamplingNearest2d: ...
+    def __call__(
+        self, module: nn.UpsamplingBilinear2d, recurse: bool = True
+    ) -> DependentUpsamplingBilinear2d: ...
 
     @overload
     def __call__(
-        self, module: NonDynamicallyQuantizableLinear, /
+        self, module: nn.UpsamplingNearest2d, recurse: bool = True
+    ) -> DependentUpsamplingNearest2d: ...
+
+    @overload
+    def __call__(
+        self, module: NonDynamicallyQuantizableLinear, recurse: bool = True
     ) -> DependentNonDynamicallyQuantizableLinear: ...
 
     @overload
-    def __call__(self, module: ParametrizationList, /) -> DependentParametrizationList: ...
+    def __call__(
+        self, module: ParametrizationList, recurse: bool = True
+    ) -> DependentParametrizationList: ...
 
     @overload
     def __call__(
-        self, module: nn.AdaptiveLogSoftmaxWithLoss, /
+        self, module: nn.AdaptiveLogSoftmaxWithLoss, recurse: bool = True
     ) -> DependentAdaptiveLogSoftmaxWithLoss: ...
 
     @overload
-    def __call__(self, module: nn.Bilinear, /) -> DependentBilinear: ...
+    def __call__(self, module: nn.Bilinear, recurse: bool = True) -> DependentBilinear: ...
 
     @overload
-    def __call__(self, module: nn.CELU, /) -> DependentCELU: ...
+    def __call__(self, module: nn.CELU, recurse: bool = True) -> DependentCELU: ...
 
     @overload
-    def __call__(self, module: nn.ChannelShuffle, /) -> DependentChannelShuffle: ...
+    def __call__(
+        self, module: nn.ChannelShuffle, recurse: bool = True
+    ) -> DependentChannelShuffle: ...
 
     @overload
     def __call__(
         self,
         module: nn.Container,  # pyright: ignore[reportDeprecated]
-        /,
+        recurse: bool = True,
     ) -> DependentContainer: ...
 
     @overload
-    def __call__(self, module: nn.CosineSimilarity, /) -> DependentCosineSimilarity: ...
-
-    @overload
-    def __call__(self, module: nn.CrossMapLRN2d, /) -> DependentCrossMapLRN2d: ...
-
-    @overload
-    def __call__(self, module: nn.ELU, /) -> DependentELU: ...
-
-    @overload
-    def __call__(self, module: nn.Embedding, /) -> DependentEmbedding: ...
-
-    @overload
-    def __call__(self, module: nn.EmbeddingBag, /) -> DependentEmbeddingBag: ...
-
-    @overload
-    def __call__(self, module: nn.Flatten, /) -> DependentFlatten: ...
-
-    @overload
-    def __call__(self, module: nn.Fold, /) -> DependentFold: ...
-
-    @overload
-    def __call__(self, module: nn.FractionalMaxPool2d, /) -> DependentFractionalMaxPool2d: ...
-
-    @overload
-    def __call__(self, module: nn.FractionalMaxPool3d, /) -> DependentFractionalMaxPool3d: ...
-
-    @overload
-    def __call__(self, module: nn.GELU, /) -> DependentGELU: ...
-
-    @overload
-    def __call__(self, module: nn.GLU, /) -> DependentGLU: ...
-
-    @overload
-    def __call__(self, module: nn.GroupNorm, /) -> DependentGroupNorm: ...
-
-    @overload
-    def __call__(self, module: nn.Hardshrink, /) -> DependentHardshrink: ...
-
-    @overload
-    def __call__(self, module: nn.Hardsigmoid, /) -> DependentHardsigmoid: ...
-
-    @overload
-    def __call__(self, module: nn.Hardswish, /) -> DependentHardswish: ...
-
-    @overload
-    def __call__(self, module: nn.Hardtanh, /) -> DependentHardtanh: ...
-
-    @overload
-    def __call__(self, module: nn.Identity, /) -> DependentIdentity: ...
-
-    @overload
-    def __call__(self, module: nn.LayerNorm, /) -> DependentLayerNorm: ...
-
-    @overload
-    def __call__(self, module: nn.LeakyReLU, /) -> DependentLeakyReLU: ...
-
-    @overload
-    def __call__(self, module: nn.Linear, /) -> DependentLinear: ...
-
-    @overload
-    def __call__(self, module: nn.LocalResponseNorm, /) -> DependentLocalResponseNorm: ...
-
-    @overload
-    def __call__(self, module: nn.LogSigmoid, /) -> DependentLogSigmoid: ...
-
-    @overload
-    def __call__(self, module: nn.LogSoftmax, /) -> DependentLogSoftmax: ...
-
-    @overload
-    def __call__(self, module: nn.Mish, /) -> DependentMish: ...
-
-    @overload
-    def __call__(self, module: nn.ModuleDict, /) -> DependentModuleDict: ...
-
-    @overload
-    def __call__(self, module: nn.ModuleList, /) -> DependentModuleList: ...
-
-    @overload
-    def __call__(self, module: nn.MultiheadAttention, /) -> DependentMultiheadAttention: ...
-
-    @overload
-    def __call__(self, module: nn.PReLU, /) -> DependentPReLU: ...
-
-    @overload
-    def __call__(self, module: nn.PairwiseDistance, /) -> DependentPairwiseDistance: ...
-
-    @overload
-    def __call__(self, module: nn.ParameterDict, /) -> DependentParameterDict: ...
-
-    @overload
-    def __call__(self, module: nn.ParameterList, /) -> DependentParameterList: ...
-
-    @overload
-    def __call__(self, module: nn.PixelShuffle, /) -> DependentPixelShuffle: ...
-
-    @overload
-    def __call__(self, module: nn.PixelUnshuffle, /) -> DependentPixelUnshuffle: ...
-
-    @overload
-    def __call__(self, module: nn.RMSNorm, /) -> DependentRMSNorm: ...
-
-    @overload
-    def __call__(self, module: nn.RNNBase, /) -> DependentRNNBase: ...
-
-    @overload
-    def __call__(self, module: nn.RNNCellBase, /) -> DependentRNNCellBase: ...
-
-    @overload
-    def __call__(self, module: nn.RReLU, /) -> DependentRReLU: ...
-
-    @overload
-    def __call__(self, module: nn.ReLU, /) -> DependentReLU: ...
-
-    @overload
-    def __call__(self, module: nn.SELU, /) -> DependentSELU: ...
-
-    @overload
-    def __call__(self, module: nn.Sequential, /) -> DependentSequential: ...
-
-    @overload
-    def __call__(self, module: nn.SiLU, /) -> DependentSiLU: ...
-
-    @overload
-    def __call__(self, module: nn.Sigmoid, /) -> DependentSigmoid: ...
-
-    @overload
-    def __call__(self, module: nn.Softmax, /) -> DependentSoftmax: ...
-
-    @overload
-    def __call__(self, module: nn.Softmax2d, /) -> DependentSoftmax2d: ...
-
-    @overload
-    def __call__(self, module: nn.Softmin, /) -> DependentSoftmin: ...
-
-    @overload
-    def __call__(self, module: nn.Softplus, /) -> DependentSoftplus: ...
-
-    @overload
-    def __call__(self, module: nn.Softshrink, /) -> DependentSoftshrink: ...
-
-    @overload
-    def __call__(self, module: nn.Softsign, /) -> DependentSoftsign: ...
-
-    @overload
-    def __call__(self, module: nn.Tanh, /) -> DependentTanh: ...
-
-    @overload
-    def __call__(self, module: nn.Tanhshrink, /) -> DependentTanhshrink: ...
-
-    @overload
-    def __call__(self, module: nn.Threshold, /) -> DependentThreshold: ...
-
-    @overload
-    def __call__(self, module: nn.Transformer, /) -> DependentTransformer: ...
-
-    @overload
-    def __call__(self, module: nn.TransformerDecoder, /) -> DependentTransformerDecoder: ...
+    def __call__(
+        self, module: nn.CosineSimilarity, recurse: bool = True
+    ) -> DependentCosineSimilarity: ...
 
     @overload
     def __call__(
-        self, module: nn.TransformerDecoderLayer, /
+        self, module: nn.CrossMapLRN2d, recurse: bool = True
+    ) -> DependentCrossMapLRN2d: ...
+
+    @overload
+    def __call__(self, module: nn.ELU, recurse: bool = True) -> DependentELU: ...
+
+    @overload
+    def __call__(self, module: nn.Embedding, recurse: bool = True) -> DependentEmbedding: ...
+
+    @overload
+    def __call__(self, module: nn.EmbeddingBag, recurse: bool = True) -> DependentEmbeddingBag: ...
+
+    @overload
+    def __call__(self, module: nn.Flatten, recurse: bool = True) -> DependentFlatten: ...
+
+    @overload
+    def __call__(self, module: nn.Fold, recurse: bool = True) -> DependentFold: ...
+
+    @overload
+    def __call__(
+        self, module: nn.FractionalMaxPool2d, recurse: bool = True
+    ) -> DependentFractionalMaxPool2d: ...
+
+    @overload
+    def __call__(
+        self, module: nn.FractionalMaxPool3d, recurse: bool = True
+    ) -> DependentFractionalMaxPool3d: ...
+
+    @overload
+    def __call__(self, module: nn.GELU, recurse: bool = True) -> DependentGELU: ...
+
+    @overload
+    def __call__(self, module: nn.GLU, recurse: bool = True) -> DependentGLU: ...
+
+    @overload
+    def __call__(self, module: nn.GroupNorm, recurse: bool = True) -> DependentGroupNorm: ...
+
+    @overload
+    def __call__(self, module: nn.Hardshrink, recurse: bool = True) -> DependentHardshrink: ...
+
+    @overload
+    def __call__(self, module: nn.Hardsigmoid, recurse: bool = True) -> DependentHardsigmoid: ...
+
+    @overload
+    def __call__(self, module: nn.Hardswish, recurse: bool = True) -> DependentHardswish: ...
+
+    @overload
+    def __call__(self, module: nn.Hardtanh, recurse: bool = True) -> DependentHardtanh: ...
+
+    @overload
+    def __call__(self, module: nn.Identity, recurse: bool = True) -> DependentIdentity: ...
+
+    @overload
+    def __call__(self, module: nn.LayerNorm, recurse: bool = True) -> DependentLayerNorm: ...
+
+    @overload
+    def __call__(self, module: nn.LeakyReLU, recurse: bool = True) -> DependentLeakyReLU: ...
+
+    @overload
+    def __call__(self, module: nn.Linear, recurse: bool = True) -> DependentLinear: ...
+
+    @overload
+    def __call__(
+        self, module: nn.LocalResponseNorm, recurse: bool = True
+    ) -> DependentLocalResponseNorm: ...
+
+    @overload
+    def __call__(self, module: nn.LogSigmoid, recurse: bool = True) -> DependentLogSigmoid: ...
+
+    @overload
+    def __call__(self, module: nn.LogSoftmax, recurse: bool = True) -> DependentLogSoftmax: ...
+
+    @overload
+    def __call__(self, module: nn.Mish, recurse: bool = True) -> DependentMish: ...
+
+    @overload
+    def __call__(self, module: nn.ModuleDict, recurse: bool = True) -> DependentModuleDict: ...
+
+    @overload
+    def __call__(self, module: nn.ModuleList, recurse: bool = True) -> DependentModuleList: ...
+
+    @overload
+    def __call__(
+        self, module: nn.MultiheadAttention, recurse: bool = True
+    ) -> DependentMultiheadAttention: ...
+
+    @overload
+    def __call__(self, module: nn.PReLU, recurse: bool = True) -> DependentPReLU: ...
+
+    @overload
+    def __call__(
+        self, module: nn.PairwiseDistance, recurse: bool = True
+    ) -> DependentPairwiseDistance: ...
+
+    @overload
+    def __call__(
+        self, module: nn.ParameterDict, recurse: bool = True
+    ) -> DependentParameterDict: ...
+
+    @overload
+    def __call__(
+        self, module: nn.ParameterList, recurse: bool = True
+    ) -> DependentParameterList: ...
+
+    @overload
+    def __call__(self, module: nn.PixelShuffle, recurse: bool = True) -> DependentPixelShuffle: ...
+
+    @overload
+    def __call__(
+        self, module: nn.PixelUnshuffle, recurse: bool = True
+    ) -> DependentPixelUnshuffle: ...
+
+    @overload
+    def __call__(self, module: nn.RMSNorm, recurse: bool = True) -> DependentRMSNorm: ...
+
+    @overload
+    def __call__(self, module: nn.RNNBase, recurse: bool = True) -> DependentRNNBase: ...
+
+    @overload
+    def __call__(self, module: nn.RNNCellBase, recurse: bool = True) -> DependentRNNCellBase: ...
+
+    @overload
+    def __call__(self, module: nn.RReLU, recurse: bool = True) -> DependentRReLU: ...
+
+    @overload
+    def __call__(self, module: nn.ReLU, recurse: bool = True) -> DependentReLU: ...
+
+    @overload
+    def __call__(self, module: nn.SELU, recurse: bool = True) -> DependentSELU: ...
+
+    @overload
+    def __call__(self, module: nn.Sequential, recurse: bool = True) -> DependentSequential: ...
+
+    @overload
+    def __call__(self, module: nn.SiLU, recurse: bool = True) -> DependentSiLU: ...
+
+    @overload
+    def __call__(self, module: nn.Sigmoid, recurse: bool = True) -> DependentSigmoid: ...
+
+    @overload
+    def __call__(self, module: nn.Softmax, recurse: bool = True) -> DependentSoftmax: ...
+
+    @overload
+    def __call__(self, module: nn.Softmax2d, recurse: bool = True) -> DependentSoftmax2d: ...
+
+    @overload
+    def __call__(self, module: nn.Softmin, recurse: bool = True) -> DependentSoftmin: ...
+
+    @overload
+    def __call__(self, module: nn.Softplus, recurse: bool = True) -> DependentSoftplus: ...
+
+    @overload
+    def __call__(self, module: nn.Softshrink, recurse: bool = True) -> DependentSoftshrink: ...
+
+    @overload
+    def __call__(self, module: nn.Softsign, recurse: bool = True) -> DependentSoftsign: ...
+
+    @overload
+    def __call__(self, module: nn.Tanh, recurse: bool = True) -> DependentTanh: ...
+
+    @overload
+    def __call__(self, module: nn.Tanhshrink, recurse: bool = True) -> DependentTanhshrink: ...
+
+    @overload
+    def __call__(self, module: nn.Threshold, recurse: bool = True) -> DependentThreshold: ...
+
+    @overload
+    def __call__(self, module: nn.Transformer, recurse: bool = True) -> DependentTransformer: ...
+
+    @overload
+    def __call__(
+        self, module: nn.TransformerDecoder, recurse: bool = True
+    ) -> DependentTransformerDecoder: ...
+
+    @overload
+    def __call__(
+        self, module: nn.TransformerDecoderLayer, recurse: bool = True
     ) -> DependentTransformerDecoderLayer: ...
 
     @overload
-    def __call__(self, module: nn.TransformerEncoder, /) -> DependentTransformerEncoder: ...
+    def __call__(
+        self, module: nn.TransformerEncoder, recurse: bool = True
+    ) -> DependentTransformerEncoder: ...
 
     @overload
     def __call__(
-        self, module: nn.TransformerEncoderLayer, /
+        self, module: nn.TransformerEncoderLayer, recurse: bool = True
     ) -> DependentTransformerEncoderLayer: ...
 
     @overload
-    def __call__(self, module: nn.Unflatten, /) -> DependentUnflatten: ...
+    def __call__(self, module: nn.Unflatten, recurse: bool = True) -> DependentUnflatten: ...
 
     @overload
-    def __call__(self, module: nn.Unfold, /) -> DependentUnfold: ...
+    def __call__(self, module: nn.Unfold, recurse: bool = True) -> DependentUnfold: ...
 
     @overload
-    def __call__(self, module: nn.Upsample, /) -> DependentUpsample: ...
+    def __call__(self, module: nn.Upsample, recurse: bool = True) -> DependentUpsample: ...
 
     @overload
-    def __call__(self, module: _Orthogonal, /) -> DependentOrthogonal: ...
+    def __call__(self, module: _Orthogonal, recurse: bool = True) -> DependentOrthogonal: ...
 
     @overload
-    def __call__(self, module: _WeightNorm, /) -> DependentWeightNorm: ...
+    def __call__(self, module: _WeightNorm, recurse: bool = True) -> DependentWeightNorm: ...
 
     @overload
-    def __call__(self, module: _SpectralNorm, /) -> DependentSpectralNorm: ...
+    def __call__(self, module: _SpectralNorm, recurse: bool = True) -> DependentSpectralNorm: ...
 
     @overload
-    def __call__(self, module: nn.Module, /) -> DependentModule: ...
+    def __call__(self, module: nn.Module, recurse: bool = True) -> DependentModule: ...
+
+
+class BindTo(Protocol[CounterpartT_co]):
+    """`Learner.bind` of a learner whose module is known."""
+
+    def __call__(self, params: Params, training: bool | None = None) -> CounterpartT_co:
+        """Return an instance of the module with these weights; see `metann.Learner.bind`."""
+        ...
+
+
+class Bind(Protocol):
+    """What `Learner.bind` returns."""
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LazyConvTranspose1d], owner: object = None
+    ) -> BindTo[DependentLazyConvTranspose1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LazyConvTranspose2d], owner: object = None
+    ) -> BindTo[DependentLazyConvTranspose2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LazyConvTranspose3d], owner: object = None
+    ) -> BindTo[DependentLazyConvTranspose3d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LazyBatchNorm1d], owner: object = None
+    ) -> BindTo[DependentLazyBatchNorm1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LazyBatchNorm2d], owner: object = None
+    ) -> BindTo[DependentLazyBatchNorm2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LazyBatchNorm3d], owner: object = None
+    ) -> BindTo[DependentLazyBatchNorm3d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LazyConv1d], owner: object = None
+    ) -> BindTo[DependentLazyConv1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LazyConv2d], owner: object = None
+    ) -> BindTo[DependentLazyConv2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LazyConv3d], owner: object = None
+    ) -> BindTo[DependentLazyConv3d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LazyInstanceNorm1d], owner: object = None
+    ) -> BindTo[DependentLazyInstanceNorm1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LazyInstanceNorm2d], owner: object = None
+    ) -> BindTo[DependentLazyInstanceNorm2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LazyInstanceNorm3d], owner: object = None
+    ) -> BindTo[DependentLazyInstanceNorm3d]: ...
+
+    @overload
+    def __get__(
+        self,
+        learner: Learner[nn.NLLLoss2d],  # pyright: ignore[reportDeprecated]
+        owner: object = None,
+    ) -> BindTo[DependentNLLLoss2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.BCELoss], owner: object = None
+    ) -> BindTo[DependentBCELoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.BatchNorm1d], owner: object = None
+    ) -> BindTo[DependentBatchNorm1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.BatchNorm2d], owner: object = None
+    ) -> BindTo[DependentBatchNorm2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.BatchNorm3d], owner: object = None
+    ) -> BindTo[DependentBatchNorm3d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ConvTranspose1d], owner: object = None
+    ) -> BindTo[DependentConvTranspose1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ConvTranspose2d], owner: object = None
+    ) -> BindTo[DependentConvTranspose2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ConvTranspose3d], owner: object = None
+    ) -> BindTo[DependentConvTranspose3d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.CrossEntropyLoss], owner: object = None
+    ) -> BindTo[DependentCrossEntropyLoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.InstanceNorm1d], owner: object = None
+    ) -> BindTo[DependentInstanceNorm1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.InstanceNorm2d], owner: object = None
+    ) -> BindTo[DependentInstanceNorm2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.InstanceNorm3d], owner: object = None
+    ) -> BindTo[DependentInstanceNorm3d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LazyLinear], owner: object = None
+    ) -> BindTo[DependentLazyLinear]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LinearCrossEntropyLoss], owner: object = None
+    ) -> BindTo[DependentLinearCrossEntropyLoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.MultiLabelSoftMarginLoss], owner: object = None
+    ) -> BindTo[DependentMultiLabelSoftMarginLoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.MultiMarginLoss], owner: object = None
+    ) -> BindTo[DependentMultiMarginLoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.NLLLoss], owner: object = None
+    ) -> BindTo[DependentNLLLoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.SyncBatchNorm], owner: object = None
+    ) -> BindTo[DependentSyncBatchNorm]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ZeroPad1d], owner: object = None
+    ) -> BindTo[DependentZeroPad1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ZeroPad2d], owner: object = None
+    ) -> BindTo[DependentZeroPad2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ZeroPad3d], owner: object = None
+    ) -> BindTo[DependentZeroPad3d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.AdaptiveAvgPool1d], owner: object = None
+    ) -> BindTo[DependentAdaptiveAvgPool1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.AdaptiveAvgPool2d], owner: object = None
+    ) -> BindTo[DependentAdaptiveAvgPool2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.AdaptiveAvgPool3d], owner: object = None
+    ) -> BindTo[DependentAdaptiveAvgPool3d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.AdaptiveMaxPool1d], owner: object = None
+    ) -> BindTo[DependentAdaptiveMaxPool1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.AdaptiveMaxPool2d], owner: object = None
+    ) -> BindTo[DependentAdaptiveMaxPool2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.AdaptiveMaxPool3d], owner: object = None
+    ) -> BindTo[DependentAdaptiveMaxPool3d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.AlphaDropout], owner: object = None
+    ) -> BindTo[DependentAlphaDropout]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.AvgPool1d], owner: object = None
+    ) -> BindTo[DependentAvgPool1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.AvgPool2d], owner: object = None
+    ) -> BindTo[DependentAvgPool2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.AvgPool3d], owner: object = None
+    ) -> BindTo[DependentAvgPool3d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.BCEWithLogitsLoss], owner: object = None
+    ) -> BindTo[DependentBCEWithLogitsLoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.CTCLoss], owner: object = None
+    ) -> BindTo[DependentCTCLoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.CircularPad1d], owner: object = None
+    ) -> BindTo[DependentCircularPad1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.CircularPad2d], owner: object = None
+    ) -> BindTo[DependentCircularPad2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.CircularPad3d], owner: object = None
+    ) -> BindTo[DependentCircularPad3d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ConstantPad1d], owner: object = None
+    ) -> BindTo[DependentConstantPad1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ConstantPad2d], owner: object = None
+    ) -> BindTo[DependentConstantPad2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ConstantPad3d], owner: object = None
+    ) -> BindTo[DependentConstantPad3d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Conv1d], owner: object = None
+    ) -> BindTo[DependentConv1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Conv2d], owner: object = None
+    ) -> BindTo[DependentConv2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Conv3d], owner: object = None
+    ) -> BindTo[DependentConv3d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.CosineEmbeddingLoss], owner: object = None
+    ) -> BindTo[DependentCosineEmbeddingLoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Dropout], owner: object = None
+    ) -> BindTo[DependentDropout]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Dropout1d], owner: object = None
+    ) -> BindTo[DependentDropout1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Dropout2d], owner: object = None
+    ) -> BindTo[DependentDropout2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Dropout3d], owner: object = None
+    ) -> BindTo[DependentDropout3d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.FeatureAlphaDropout], owner: object = None
+    ) -> BindTo[DependentFeatureAlphaDropout]: ...
+
+    @overload
+    def __get__(self, learner: Learner[nn.GRU], owner: object = None) -> BindTo[DependentGRU]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.GRUCell], owner: object = None
+    ) -> BindTo[DependentGRUCell]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.GaussianNLLLoss], owner: object = None
+    ) -> BindTo[DependentGaussianNLLLoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.HingeEmbeddingLoss], owner: object = None
+    ) -> BindTo[DependentHingeEmbeddingLoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.HuberLoss], owner: object = None
+    ) -> BindTo[DependentHuberLoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.KLDivLoss], owner: object = None
+    ) -> BindTo[DependentKLDivLoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.L1Loss], owner: object = None
+    ) -> BindTo[DependentL1Loss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LPPool1d], owner: object = None
+    ) -> BindTo[DependentLPPool1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LPPool2d], owner: object = None
+    ) -> BindTo[DependentLPPool2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LPPool3d], owner: object = None
+    ) -> BindTo[DependentLPPool3d]: ...
+
+    @overload
+    def __get__(self, learner: Learner[nn.LSTM], owner: object = None) -> BindTo[DependentLSTM]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LSTMCell], owner: object = None
+    ) -> BindTo[DependentLSTMCell]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.MSELoss], owner: object = None
+    ) -> BindTo[DependentMSELoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.MarginRankingLoss], owner: object = None
+    ) -> BindTo[DependentMarginRankingLoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.MaxPool1d], owner: object = None
+    ) -> BindTo[DependentMaxPool1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.MaxPool2d], owner: object = None
+    ) -> BindTo[DependentMaxPool2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.MaxPool3d], owner: object = None
+    ) -> BindTo[DependentMaxPool3d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.MaxUnpool1d], owner: object = None
+    ) -> BindTo[DependentMaxUnpool1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.MaxUnpool2d], owner: object = None
+    ) -> BindTo[DependentMaxUnpool2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.MaxUnpool3d], owner: object = None
+    ) -> BindTo[DependentMaxUnpool3d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.MultiLabelMarginLoss], owner: object = None
+    ) -> BindTo[DependentMultiLabelMarginLoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.PoissonNLLLoss], owner: object = None
+    ) -> BindTo[DependentPoissonNLLLoss]: ...
+
+    @overload
+    def __get__(self, learner: Learner[nn.RNN], owner: object = None) -> BindTo[DependentRNN]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.RNNCell], owner: object = None
+    ) -> BindTo[DependentRNNCell]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ReLU6], owner: object = None
+    ) -> BindTo[DependentReLU6]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ReflectionPad1d], owner: object = None
+    ) -> BindTo[DependentReflectionPad1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ReflectionPad2d], owner: object = None
+    ) -> BindTo[DependentReflectionPad2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ReflectionPad3d], owner: object = None
+    ) -> BindTo[DependentReflectionPad3d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ReplicationPad1d], owner: object = None
+    ) -> BindTo[DependentReplicationPad1d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ReplicationPad2d], owner: object = None
+    ) -> BindTo[DependentReplicationPad2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ReplicationPad3d], owner: object = None
+    ) -> BindTo[DependentReplicationPad3d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.SmoothL1Loss], owner: object = None
+    ) -> BindTo[DependentSmoothL1Loss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.SoftMarginLoss], owner: object = None
+    ) -> BindTo[DependentSoftMarginLoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.TripletMarginLoss], owner: object = None
+    ) -> BindTo[DependentTripletMarginLoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.TripletMarginWithDistanceLoss], owner: object = None
+    ) -> BindTo[DependentTripletMarginWithDistanceLoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.UpsamplingBilinear2d], owner: object = None
+    ) -> BindTo[DependentUpsamplingBilinear2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.UpsamplingNearest2d], owner: object = None
+    ) -> BindTo[DependentUpsamplingNearest2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[NonDynamicallyQuantizableLinear], owner: object = None
+    ) -> BindTo[DependentNonDynamicallyQuantizableLinear]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[ParametrizationList], owner: object = None
+    ) -> BindTo[DependentParametrizationList]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.AdaptiveLogSoftmaxWithLoss], owner: object = None
+    ) -> BindTo[DependentAdaptiveLogSoftmaxWithLoss]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Bilinear], owner: object = None
+    ) -> BindTo[DependentBilinear]: ...
+
+    @overload
+    def __get__(self, learner: Learner[nn.CELU], owner: object = None) -> BindTo[DependentCELU]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ChannelShuffle], owner: object = None
+    ) -> BindTo[DependentChannelShuffle]: ...
+
+    @overload
+    def __get__(
+        self,
+        learner: Learner[nn.Container],  # pyright: ignore[reportDeprecated]
+        owner: object = None,
+    ) -> BindTo[DependentContainer]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.CosineSimilarity], owner: object = None
+    ) -> BindTo[DependentCosineSimilarity]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.CrossMapLRN2d], owner: object = None
+    ) -> BindTo[DependentCrossMapLRN2d]: ...
+
+    @overload
+    def __get__(self, learner: Learner[nn.ELU], owner: object = None) -> BindTo[DependentELU]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Embedding], owner: object = None
+    ) -> BindTo[DependentEmbedding]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.EmbeddingBag], owner: object = None
+    ) -> BindTo[DependentEmbeddingBag]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Flatten], owner: object = None
+    ) -> BindTo[DependentFlatten]: ...
+
+    @overload
+    def __get__(self, learner: Learner[nn.Fold], owner: object = None) -> BindTo[DependentFold]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.FractionalMaxPool2d], owner: object = None
+    ) -> BindTo[DependentFractionalMaxPool2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.FractionalMaxPool3d], owner: object = None
+    ) -> BindTo[DependentFractionalMaxPool3d]: ...
+
+    @overload
+    def __get__(self, learner: Learner[nn.GELU], owner: object = None) -> BindTo[DependentGELU]: ...
+
+    @overload
+    def __get__(self, learner: Learner[nn.GLU], owner: object = None) -> BindTo[DependentGLU]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.GroupNorm], owner: object = None
+    ) -> BindTo[DependentGroupNorm]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Hardshrink], owner: object = None
+    ) -> BindTo[DependentHardshrink]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Hardsigmoid], owner: object = None
+    ) -> BindTo[DependentHardsigmoid]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Hardswish], owner: object = None
+    ) -> BindTo[DependentHardswish]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Hardtanh], owner: object = None
+    ) -> BindTo[DependentHardtanh]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Identity], owner: object = None
+    ) -> BindTo[DependentIdentity]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LayerNorm], owner: object = None
+    ) -> BindTo[DependentLayerNorm]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LeakyReLU], owner: object = None
+    ) -> BindTo[DependentLeakyReLU]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Linear], owner: object = None
+    ) -> BindTo[DependentLinear]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LocalResponseNorm], owner: object = None
+    ) -> BindTo[DependentLocalResponseNorm]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LogSigmoid], owner: object = None
+    ) -> BindTo[DependentLogSigmoid]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.LogSoftmax], owner: object = None
+    ) -> BindTo[DependentLogSoftmax]: ...
+
+    @overload
+    def __get__(self, learner: Learner[nn.Mish], owner: object = None) -> BindTo[DependentMish]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ModuleDict], owner: object = None
+    ) -> BindTo[DependentModuleDict]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ModuleList], owner: object = None
+    ) -> BindTo[DependentModuleList]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.MultiheadAttention], owner: object = None
+    ) -> BindTo[DependentMultiheadAttention]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.PReLU], owner: object = None
+    ) -> BindTo[DependentPReLU]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.PairwiseDistance], owner: object = None
+    ) -> BindTo[DependentPairwiseDistance]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ParameterDict], owner: object = None
+    ) -> BindTo[DependentParameterDict]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.ParameterList], owner: object = None
+    ) -> BindTo[DependentParameterList]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.PixelShuffle], owner: object = None
+    ) -> BindTo[DependentPixelShuffle]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.PixelUnshuffle], owner: object = None
+    ) -> BindTo[DependentPixelUnshuffle]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.RMSNorm], owner: object = None
+    ) -> BindTo[DependentRMSNorm]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.RNNBase], owner: object = None
+    ) -> BindTo[DependentRNNBase]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.RNNCellBase], owner: object = None
+    ) -> BindTo[DependentRNNCellBase]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.RReLU], owner: object = None
+    ) -> BindTo[DependentRReLU]: ...
+
+    @overload
+    def __get__(self, learner: Learner[nn.ReLU], owner: object = None) -> BindTo[DependentReLU]: ...
+
+    @overload
+    def __get__(self, learner: Learner[nn.SELU], owner: object = None) -> BindTo[DependentSELU]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Sequential], owner: object = None
+    ) -> BindTo[DependentSequential]: ...
+
+    @overload
+    def __get__(self, learner: Learner[nn.SiLU], owner: object = None) -> BindTo[DependentSiLU]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Sigmoid], owner: object = None
+    ) -> BindTo[DependentSigmoid]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Softmax], owner: object = None
+    ) -> BindTo[DependentSoftmax]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Softmax2d], owner: object = None
+    ) -> BindTo[DependentSoftmax2d]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Softmin], owner: object = None
+    ) -> BindTo[DependentSoftmin]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Softplus], owner: object = None
+    ) -> BindTo[DependentSoftplus]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Softshrink], owner: object = None
+    ) -> BindTo[DependentSoftshrink]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Softsign], owner: object = None
+    ) -> BindTo[DependentSoftsign]: ...
+
+    @overload
+    def __get__(self, learner: Learner[nn.Tanh], owner: object = None) -> BindTo[DependentTanh]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Tanhshrink], owner: object = None
+    ) -> BindTo[DependentTanhshrink]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Threshold], owner: object = None
+    ) -> BindTo[DependentThreshold]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Transformer], owner: object = None
+    ) -> BindTo[DependentTransformer]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.TransformerDecoder], owner: object = None
+    ) -> BindTo[DependentTransformerDecoder]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.TransformerDecoderLayer], owner: object = None
+    ) -> BindTo[DependentTransformerDecoderLayer]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.TransformerEncoder], owner: object = None
+    ) -> BindTo[DependentTransformerEncoder]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.TransformerEncoderLayer], owner: object = None
+    ) -> BindTo[DependentTransformerEncoderLayer]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Unflatten], owner: object = None
+    ) -> BindTo[DependentUnflatten]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Unfold], owner: object = None
+    ) -> BindTo[DependentUnfold]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Upsample], owner: object = None
+    ) -> BindTo[DependentUpsample]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[_Orthogonal], owner: object = None
+    ) -> BindTo[DependentOrthogonal]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[_WeightNorm], owner: object = None
+    ) -> BindTo[DependentWeightNorm]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[_SpectralNorm], owner: object = None
+    ) -> BindTo[DependentSpectralNorm]: ...
+
+    @overload
+    def __get__(
+        self, learner: Learner[nn.Module], owner: object = None
+    ) -> BindTo[DependentModule]: ...
+
+    @overload
+    def __get__(self, learner: None, owner: object = None) -> Bind: ...

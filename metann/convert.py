@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -13,9 +13,7 @@ from metann.module import DependentModule
 from metann.references import computed_names
 from metann.registry import counterpart_of
 from metann.tree import describe, require_materialised, require_module, walk
-
-if TYPE_CHECKING:
-    from metann.generated.overloads import ToDependent
+from metann.typed import typed_conversion
 
 
 def convert(module: nn.Module, recurse: bool = True) -> DependentModule:
@@ -32,20 +30,22 @@ def convert(module: nn.Module, recurse: bool = True) -> DependentModule:
     return cast(DependentModule, module)
 
 
-def _to_dependent(module: nn.Module, /) -> DependentModule:
-    """Turn `module`, and all its submodules, into its counterpart in place, and return it.
+@typed_conversion
+def to_dependent(module: nn.Module, recurse: bool = True) -> DependentModule:
+    """Turn `module` into its counterpart in place, and return it.
 
     The same as `DependentModule(module)`, with the static type of the counterpart: what is given
     as an `nn.Linear` comes back as a `DependentLinear`.
+
+    Args:
+        module: any module; its class becomes the counterpart of its class.
+        recurse: convert its submodules too.
 
     Raises:
         ConversionError: something in the tree cannot be converted; nothing was changed.
         UninitializedModuleError: a lazy module in the tree has not seen data.
     """
-    return convert(module)
-
-
-to_dependent: ToDependent = cast("ToDependent", _to_dependent)
+    return convert(module, recurse)
 
 
 def counterpart_for(path: str, module: nn.Module) -> type[DependentModule]:

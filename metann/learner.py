@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 import torch
 from torch import Tensor, nn
@@ -27,12 +27,14 @@ from metann.rebuild import build, is_stale
 from metann.slots import set_slots, slots_of
 from metann.tracing import is_traceable, traced_instance
 from metann.tree import walk
+from metann.typed import ArgumentsP, Gives, Params, Takes, Unsaid, typed_binding
 
-ModuleT = TypeVar("ModuleT", bound=nn.Module)
-Params = Iterable[Tensor] | Mapping[str, Tensor]
+ModuleT_co = TypeVar("ModuleT_co", covariant=True)
+GivenT = TypeVar("GivenT", bound=nn.Module)
+OutputT = TypeVar("OutputT")
 
 
-class Learner(Generic[ModuleT]):
+class Learner(Generic[ModuleT_co]):
     """Calls a module with other weights than its own; the module is never touched.
 
     Each call works on an instance of its own: calls may nest, run in threads, be recomputed by
@@ -55,15 +57,46 @@ class Learner(Generic[ModuleT]):
     Source: the class of this name in MetaNN 0.1.2.
     """
 
-    def __init__(self, module: ModuleT) -> None:
-        self.module: ModuleT = module
+    def __init__(self: Learner[GivenT], module: GivenT) -> None:
+        self._module: nn.Module = module
         self._plan = make_plan(module)
         # Whether, under vmap, it writes into buffers that torch's own layers have not.
         self._writes_batches = False
 
+    @property
+    def module(self) -> ModuleT_co:
+        """The module that it was made for."""
+        return cast("ModuleT_co", self._module)
+
     @overload
     def functional(
-        self,
+        self: Learner[Gives[OutputT]],
+        params: Params,
+        training: bool,
+        *args: Any,
+        buffers: Literal["return"],
+        **kwargs: Any,
+    ) -> tuple[OutputT, dict[str, Tensor]]: ...
+    @overload
+    def functional(
+        self: Learner[Gives[OutputT]],
+        params: Params,
+        training: bool,
+        *args: Any,
+        buffers: Literal["copy", "writeback"],
+        **kwargs: Any,
+    ) -> OutputT: ...
+    @overload
+    def functional(
+        self: Learner[Takes[ArgumentsP, OutputT]],
+        params: Params,
+        training: bool,
+        *args: ArgumentsP.args,
+        **kwargs: ArgumentsP.kwargs,
+    ) -> OutputT: ...
+    @overload
+    def functional(
+        self: Learner[Unsaid],
         params: Params,
         training: bool,
         *args: Any,
@@ -72,14 +105,14 @@ class Learner(Generic[ModuleT]):
     ) -> tuple[Any, dict[str, Tensor]]: ...
     @overload
     def functional(
-        self,
+        self: Learner[Unsaid],
         params: Params,
         training: bool,
         *args: Any,
         buffers: Literal["copy", "writeback"] = "copy",
         **kwargs: Any,
     ) -> Any: ...
-    def functional(
+    def functional(  # type: ignore[misc]  # a forward may have `buffers`, too; ours comes first
         self,
         params: Params,
         training: bool,
@@ -171,14 +204,15 @@ class Learner(Generic[ModuleT]):
             return self._called(instance, buffers, args, kwargs)
         # The tracer cannot follow this rebuild; what `bind` returns it can compile.
         eager: Any = torch.compiler
-        disabled = eager.disable(self.functional)
+        own: Any = self
+        disabled = eager.disable(own.functional)
         return disabled(params, training, *args, buffers=buffers, **kwargs)
 
     @settled_while_tracing
     def _can_be_traced(self) -> bool:
         """Whether torch.compile can follow the rebuild; the plan it follows is up to date then."""
         if is_stale(self._plan):
-            self._plan = make_plan(self.module)
+            self._plan = make_plan(self._module)
         return is_traceable(self._plan)
 
     def _called(
@@ -189,9 +223,10 @@ class Learner(Generic[ModuleT]):
         if policy == "return":
             return output, dict(instance.named_buffers())
         if policy == "writeback":
-            write_back(instance, self.module)
+            write_back(instance, self._module)
         return output
 
+    @typed_binding
     def bind(self, params: Params, training: bool | None = None) -> DependentModule:
         """Return an instance of the module with these weights, to keep.
 
@@ -216,9 +251,9 @@ class Learner(Generic[ModuleT]):
         params: Any = [*weights] if isinstance(weights, Iterator) else weights
         plan, given = self._plan, Given(params)
         if hasattr(params, "keys") and not plan.layout.is_named_by(params):
-            given = split(self.module, params)
+            given = split(self._module, params)
         if batched:
-            given = Given(given.params, all_batched(self.module, given.copies))
+            given = Given(given.params, all_batched(self._module, given.copies))
         try:
             if plan.layout.uniform or plan.weights_hold():
                 tensors = plan.layout.match(given.params)
@@ -229,7 +264,7 @@ class Learner(Generic[ModuleT]):
             if not is_stale(plan):
                 raise
         # Replaced whole, so that threads see the one or the other.
-        plan = self._plan = make_plan(self.module)
+        plan = self._plan = make_plan(self._module)
         return build(plan, plan.layout.match(given.params), training, lasting, given.copies)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -237,10 +272,10 @@ class Learner(Generic[ModuleT]):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._plan = make_plan(self.module)
+        self._plan = make_plan(self._module)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.module!r})"
+        return f"{type(self).__name__}({self._module!r})"
 
 
 def stateless(module: nn.Module, clear_filter: Callable[[nn.Module], bool]) -> DependentModule:

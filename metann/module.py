@@ -18,6 +18,7 @@ from metann.hooks import OwnHooks
 from metann.loading import load_into, one_load
 from metann.moving import Once
 from metann.slots import slots_of
+from metann.typed import typed_conversion
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -68,6 +69,7 @@ class DependentModule(OwnHooks):
 
         return cast("Self", converted_by_call(*args, **kwargs))
 
+    @typed_conversion
     @classmethod
     def to_dependentmodule(cls, module: nn.Module, recurse: bool = True) -> DependentModule:
         """Turn `module` into its counterpart, in place, and return it.

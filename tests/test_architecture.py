@@ -13,7 +13,7 @@ from repository import REPOSITORY, Import, imports_of, package_files, python_fil
 RUNTIME = (
     "metann.errors metann.replaced metann.utils",
     "metann.functional",
-    "metann.fields metann.hooks metann.slots metann.tree",
+    "metann.fields metann.hooks metann.slots metann.tree metann.typed",
     "metann.layers metann.layers.containers metann.layout metann.loading metann.moving "
     "metann.parametrizing metann.references metann.snapshot",
     "metann.copying metann.places",

@@ -105,7 +105,12 @@ def _overload_imports(
     planner: LayerPlanner, written: Iterable[SourceClass]
 ) -> tuple[ImportLine, ...]:
     """What the overloads name: every torch class, and every counterpart."""
-    needed = {ImportPlan("metann.module", "DependentModule"), ImportPlan("torch", "nn")}
+    needed = {
+        ImportPlan("metann.learner", "Learner"),
+        ImportPlan("metann.module", "DependentModule"),
+        ImportPlan("metann.typed", "Params"),
+        ImportPlan("torch", "nn"),
+    }
     for source in written:
         needed |= planner.speller.name(source.qualified_name).imports
         module = f"metann.generated.{file_name(source)}"
