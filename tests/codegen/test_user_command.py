@@ -169,23 +169,22 @@ def test_a_file_that_is_up_to_date_is_not_touched(folder):
         (
             "pkg.nets:Nett",
             "Asked for pkg.nets:Nett, but it has no class Nett at its top level. The modules "
-            "there: Net. Nothing was written.",
+            "there: Net.",
         ),
         (
             "pkg.nets:Other",
             "Asked for pkg.nets:Other, but its class Other does not derive from torch.nn.Module as "
-            "far as the source says. The modules there: Net, Deep, Recurrent, OnBlock, Both. "
-            "Nothing was written.",
+            "far as the source says. The modules there: Net, Deep, Recurrent, OnBlock, Both.",
         ),
         (
             "plain.py",
             "Asked for the modules in plain.py, but no class at its top level derives from "
-            "torch.nn.Module as far as the source says (classes there: A). Nothing was written.",
+            "torch.nn.Module as far as the source says (classes there: A). Name another file.",
         ),
         (
             "bad.py",
             "Asked to read bad.py, but line 2 is no Python: parser error: error at 2:7: expected "
-            "NAME. Nothing was written.",
+            "NAME.",
         ),
         (
             "latin.py",

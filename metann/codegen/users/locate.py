@@ -12,21 +12,26 @@ from metann.codegen.errors import CodegenError
 
 @dataclass(frozen=True)
 class Target:
-    """What a user asks counterparts for: a module, its file, and one of its classes or all."""
+    """What a user asks counterparts for: a module, its file, and the names of classes, or all.
+
+    `given` is how the user named the module.
+    """
 
     module: str
     path: Path
-    name: str | None = None
+    given: str
+    names: tuple[str, ...] = ()
 
 
 def locate(target: str) -> Target:
     """Find what `package.module`, the path of a file, or either with `:Class` stands for.
 
-    Example: "pkg.nets:Net" -> Target("pkg.nets", Path("/where/it/is/pkg/nets.py"), "Net")
+    Example: "pkg.nets:Net" -> Target("pkg.nets", Path("pkg/nets.py"), "pkg.nets", ("Net",))
     """
     place, _, name = target.rpartition(":")
     if not name.isidentifier():
         place, name = target, ""
+    names = (name,) if name else ()
     if _is_path(place):
         path = Path(place)
         if not path.is_file():
@@ -34,14 +39,14 @@ def locate(target: str) -> Target:
                 f"Asked for the modules in {place}, but there is no such file. Give the path of a "
                 "Python file, or a module as in `package.module`."
             )
-        return Target(module_name(path.resolve()), path, name or None)
+        return Target(module_name(path.resolve()), path, place, names)
     found = find_module(place)
     if found is None:
         raise CodegenError(
             f"Asked for the modules in {place}, but no source file of that name was found in the "
             "current folder or among the installed packages. Give the path of the file instead."
         )
-    return Target(place, found, name or None)
+    return Target(place, found, place, names)
 
 
 def find_module(module: str) -> Path | None:
