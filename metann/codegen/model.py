@@ -232,6 +232,17 @@ class Counterpart:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What a user has to know about what was written of their file, and why it is so.
+
+    Example: `Note("line 12: getattr(nn, name)", "which layer this gives is known at run time")`
+    """
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Skipped:
     """A class that is not written, and why."""
 
