@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any, overload
 
 from torch import nn
 
-from metann.layers.containers import ConvertsInserted, KeepsListedDependents, KeepsNamedDependents
+from metann.layers.containers import (
+    ConvertsInserted,
+    HoldsDependents,
+    KeepsListedDependents,
+    KeepsNamedDependents,
+)
 from metann.module import DependentModule
 
 with warnings.catch_warnings():
@@ -68,7 +73,7 @@ class DependentModuleList(  # pyright: ignore[reportIncompatibleVariableOverride
 
 # torch's own class differs from its base in the same way.
 class DependentModuleDict(  # pyright: ignore[reportIncompatibleVariableOverride]
-    nn.ModuleDict, DependentModule
+    HoldsDependents, nn.ModuleDict, DependentModule
 ):
     """Counterpart of torch.nn.ModuleDict.
 

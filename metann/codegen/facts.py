@@ -243,6 +243,11 @@ MIXINS: Mapping[str, Mixin] = {
         "ConvertsInserted",
         "torch's insert() writes the module into its table, past all that would convert it",
     ),
+    "torch.nn.modules.container.ModuleDict": Mixin(
+        "metann.layers.containers",
+        "HoldsDependents",
+        "torch has its items as plain modules",
+    ),
     "torch.nn.modules.container.ParameterList": Mixin(
         "metann.layers.containers",
         "KeepsListedDependents",

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import ItemsView, Iterator, ValuesView
+from typing import TYPE_CHECKING, Any, overload
 
 from torch import Tensor, nn
 from torch.nn.parameter import Parameter
 
 from metann.slots import slots_of
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from metann.module import DependentModule
+
 
 class ConvertsInserted(nn.Module):
-    """Converts a module that is inserted: torch writes it into the table of submodules itself."""
+    """Converts a module that is inserted: torch writes it into the table of submodules itself.
+
+    So all that a Sequential or a ModuleList holds is dependent, and type checkers are told.
+    """
 
     def insert(self, index: int, module: nn.Module) -> Any:
         """Insert a module before `index`, converted; returns what the container of torch does."""
@@ -19,6 +28,42 @@ class ConvertsInserted(nn.Module):
 
         parent: Any = super()
         return parent.insert(index, convert(module))
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, idx: slice) -> Self: ...
+        @overload
+        def __getitem__(self, idx: int) -> DependentModule: ...
+        @overload
+        def __getitem__(self, idx: slice | int) -> Self | DependentModule: ...
+        def __getitem__(self, idx: slice | int) -> Self | DependentModule: ...
+
+        def __iter__(self) -> Iterator[DependentModule]: ...
+
+        def pop(self, key: int | slice) -> DependentModule:
+            """Remove the module at an index, and return it."""
+            ...
+
+
+class HoldsDependents(nn.Module):
+    """Tells type checkers that all that a ModuleDict holds is dependent."""
+
+    if TYPE_CHECKING:
+
+        def __getitem__(self, key: str) -> DependentModule: ...
+
+        def pop(self, key: str) -> DependentModule:
+            """Remove the module of a name, and return it."""
+            ...
+
+        def values(self) -> ValuesView[DependentModule]:
+            """The modules, without their names."""
+            ...
+
+        def items(self) -> ItemsView[str, DependentModule]:
+            """The names and the modules."""
+            ...
 
 
 class KeepsDependents(nn.Module):
