@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress as ProgressBar
 
 from metann.codegen import report
-from metann.codegen.errors import CodegenError
+from metann.codegen.errors import CodegenError, WriteError
 from metann.codegen.generate import Places, generate, plan, usual_places
 from metann.codegen.model import LibraryPlan
 from metann.codegen.write import Change, FileChange, apply, compare
@@ -55,7 +55,7 @@ def main(
         usual = usual_places()
         places = usual if output is None else replace(usual, generated=output)
         status = run(places, options, Console())
-    except CodegenError as error:
+    except (CodegenError, WriteError) as error:
         Console(stderr=True).print(str(error), style="red", markup=False, soft_wrap=True)
         status = 2
     raise typer.Exit(status)
