@@ -93,7 +93,4 @@ def _constants(
 
 
 def _happens(registration: Registration, constants: Mapping[str, bool]) -> bool:
-    if registration.condition is None:
-        return True
-    name, value = registration.condition
-    return constants.get(name, value) == value
+    return all(constants.get(name, value) == value for name, value in registration.conditions)

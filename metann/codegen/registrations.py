@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 import libcst as cst
@@ -18,6 +19,8 @@ _REGISTERED_NONE = m.Call(
     func=m.Attribute(value=m.Name("self"), attr=m.Name("register_parameter")),
     args=[m.Arg(value=m.SimpleString()), m.Arg(value=m.Name("None"))],
 )
+_FLAG = m.Name() | m.Attribute(value=m.Name("self"))
+_NOT_FLAG = m.UnaryOperation(operator=m.Not(), expression=_FLAG)
 _SUPER = m.Call(func=m.Attribute(value=m.Call(func=m.Name("super")), attr=m.Name("__init__")))
 _EMPTY = m.Call(func=m.Attribute(value=m.Name("torch"), attr=m.Name("empty")))
 
@@ -54,12 +57,12 @@ def read_passed_up(constructor: cst.FunctionDef) -> tuple[str, ...]:
 
 
 def _registrations(constructor: cst.FunctionDef, integers: set[str]) -> Iterator[Registration]:
-    conditions = dict(_conditions(constructor))
+    conditions = _conditions(constructor)
     for node in m.findall(constructor, _ASSIGNED | _REGISTERED_NONE):
         if isinstance(node, cst.Assign):
             target = cst.ensure_type(node.targets[0].target, cst.Attribute)
             shape = _shape(node.value, integers)
-            yield Registration(target.attr.value, shape, condition=conditions.get(node))
+            yield Registration(target.attr.value, shape, conditions=tuple(conditions[node]))
         else:
             name = cst.ensure_type(cst.ensure_type(node, cst.Call).args[0].value, cst.SimpleString)
             yield Registration(str(name.evaluated_value), None, is_none=True)
@@ -67,14 +70,25 @@ def _registrations(constructor: cst.FunctionDef, integers: set[str]) -> Iterator
 
 def _conditions(
     constructor: cst.FunctionDef,
-) -> Iterator[tuple[cst.CSTNode, tuple[str, bool]]]:
-    """Each assignment that an `if argument:` decides, with what the argument has to be."""
-    for node in m.findall(constructor, m.If(test=m.Name(), orelse=m.Else())):
+) -> defaultdict[cst.CSTNode, list[tuple[str, bool]]]:
+    """What the ifs around each assignment ask, with the answer that lets it run."""
+    found: defaultdict[cst.CSTNode, list[tuple[str, bool]]] = defaultdict(list)
+    for node in m.findall(constructor, m.If(test=_FLAG | _NOT_FLAG)):
         branch = cst.ensure_type(node, cst.If)
-        name = cst.ensure_type(branch.test, cst.Name).value
-        for block, value in ((branch.body, True), (branch.orelse, False)):
-            assert block is not None
-            yield from ((found, (name, value)) for found in m.findall(block, _ASSIGNED))
+        name, value = _flag(branch.test)
+        for assigned in m.findall(branch.body, _ASSIGNED):
+            found[assigned].append((name, value))
+        if branch.orelse is not None:
+            for assigned in m.findall(branch.orelse, _ASSIGNED):
+                found[assigned].append((name, not value))
+    return found
+
+
+def _flag(test: cst.BaseExpression) -> tuple[str, bool]:
+    """Example: `bias` -> ("bias", True), `not self.affine` -> ("affine", False)."""
+    if isinstance(test, cst.UnaryOperation):
+        return _flag(test.expression)[0], False
+    return code_of(test).removeprefix("self."), True
 
 
 def _shape(parameter: cst.BaseExpression, integers: set[str]) -> str | None:

@@ -58,13 +58,14 @@ class Function:
 class Registration:
     """`self.weight = Parameter(torch.empty((out_features, in_features)))` in a constructor.
 
-    `condition` is the argument that decides whether it runs. Example: ("transposed", True)
+    `conditions` are the arguments, or attributes, that decide whether it runs, each with the value
+    that lets it. Example: ("elementwise_affine", True), ("bias", True)
     """
 
     name: str
     shape: str | None
     is_none: bool = False
-    condition: tuple[str, bool] | None = None
+    conditions: tuple[tuple[str, bool], ...] = ()
 
 
 @dataclass(frozen=True)

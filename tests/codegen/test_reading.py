@@ -41,10 +41,31 @@ def test_registered_parameters_are_read_with_their_shapes():
     linear = read_file(LINEAR, "torch.nn.modules.linear").classes["Linear"]
 
     assert linear.registrations == (
-        Registration("weight", "(out_features, in_features)", condition=None),
-        Registration("bias", "(out_features,)", condition=("bias", True)),
+        Registration("weight", "(out_features, in_features)"),
+        Registration("bias", "(out_features,)", conditions=(("bias", True),)),
         Registration("bias", None, is_none=True),
     )
+
+
+def test_a_registration_knows_all_ifs_around_it():
+    some = read_class(
+        "class Some:\n"
+        "    def __init__(self, size: int, affine, bias):\n"
+        "        if self.affine:\n"
+        "            self.weight = Parameter(torch.empty(size))\n"
+        "            if not bias:\n"
+        "                self.register_parameter('bias', None)\n"
+        "            else:\n"
+        "                self.bias = Parameter(torch.empty(size))\n"
+        "        if not self.affine:\n"
+        "            self.other = Parameter(torch.empty(size))\n"
+    )
+
+    assert {item.name: item.conditions for item in some.registrations if not item.is_none} == {
+        "weight": (("affine", True),),
+        "bias": (("affine", True), ("bias", True)),
+        "other": (("affine", False),),
+    }
 
 
 @pytest.mark.parametrize(
