@@ -2,64 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 import tarfile
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from packaged import Archives, install, run
+from repository import REPOSITORY
 
 tomllib = pytest.importorskip("tomllib", reason="Python 3.10 cannot read pyproject.toml")
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PACKAGE = REPOSITORY / "metann"
-NOT_IN_A_CHECKOUT = shutil.ignore_patterns(
-    ".git", ".venv", "build", "dist", "out", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis"
-)
-
-
-@dataclass(frozen=True)
-class Archives:
-    """What `python -m build` makes."""
-
-    source: Path
-    wheel: Path
-
-
-@pytest.fixture(scope="module")
-def archives(tmp_path_factory: pytest.TempPathFactory) -> Archives:
-    """Both archives, built in a copy of the tree so that nothing is left in it."""
-    folder = tmp_path_factory.mktemp("build")
-    shutil.copytree(REPOSITORY, folder / "tree", symlinks=True, ignore=NOT_IN_A_CHECKOUT)
-    run("-m", "build", "--no-isolation", "--outdir", str(folder / "dist"), cwd=folder / "tree")
-    (source,) = (folder / "dist").glob("*.tar.gz")
-    (wheel,) = (folder / "dist").glob("*.whl")
-    return Archives(source, wheel)
 
 
 @pytest.fixture(scope="module")
 def installed(archives: Archives, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder into which the wheel is installed, and nothing else."""
-    folder = tmp_path_factory.mktemp("site")
-    options = ("--quiet", "--no-deps", "--no-index", "--target", str(folder))
-    run("-m", "pip", "install", *options, str(archives.wheel), cwd=folder)
-    return folder
-
-
-def run(*arguments: str, cwd: Path, path: Path | None = None) -> str:
-    """Run this Python elsewhere and return what it prints; `path` is all that is on its path."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    if path is not None:
-        environment["PYTHONPATH"] = str(path)
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return done.stdout
+    return install(archives.wheel, tmp_path_factory.mktemp("site"))
 
 
 def files_of_the_package() -> set[str]:

@@ -1,0 +1,52 @@
+"""The package as a release ships it: built in a copy of the tree, and installed elsewhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from repository import REPOSITORY
+
+NOT_IN_A_CHECKOUT = shutil.ignore_patterns(
+    ".git", ".venv*", "build", "dist", "out", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis"
+)
+
+
+@dataclass(frozen=True)
+class Archives:
+    """What `python -m build` makes."""
+
+    source: Path
+    wheel: Path
+
+
+def build(folder: Path) -> Archives:
+    """Make both archives in a copy of the tree, so that nothing is left in it."""
+    shutil.copytree(REPOSITORY, folder / "tree", symlinks=True, ignore=NOT_IN_A_CHECKOUT)
+    run("-m", "build", "--no-isolation", "--outdir", str(folder / "dist"), cwd=folder / "tree")
+    (source,) = (folder / "dist").glob("*.tar.gz")
+    (wheel,) = (folder / "dist").glob("*.whl")
+    return Archives(source, wheel)
+
+
+def install(wheel: Path, folder: Path) -> Path:
+    """Install the wheel into this folder, and nothing else."""
+    options = ("--quiet", "--no-deps", "--no-index", "--target", str(folder))
+    run("-m", "pip", "install", *options, str(wheel), cwd=folder)
+    return folder
+
+
+def run(*arguments: str, cwd: Path, path: Path | None = None) -> str:
+    """Run this Python elsewhere and return what it prints; `path` is all that is on its path."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    if path is not None:
+        environment["PYTHONPATH"] = str(path)
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
