@@ -1,0 +1,189 @@
+"""What the names of a file stand for: imports, classes of the file itself, anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import libcst as cst
+from libcst.metadata import (
+    Assignment,
+    BaseAssignment,
+    BuiltinAssignment,
+    ImportAssignment,
+    MetadataWrapper,
+    ParentNodeProvider,
+    PositionProvider,
+    Scope,
+    ScopeProvider,
+)
+
+from metann.codegen.library import Library
+from metann.codegen.source import SourceClass, SourceFile
+from metann.codegen.syntax import text_of
+
+Bindings = frozenset[BaseAssignment]
+_NOTHING: Bindings = frozenset()
+_MATCHED = (cst.MatchAs, cst.MatchStar, cst.MatchMapping)
+
+
+class Names:
+    """The names of one file, with its scopes; nothing is imported or executed."""
+
+    def __init__(self, module: cst.Module, file: SourceFile, library: Library) -> None:
+        wrapper = MetadataWrapper(module)
+        self.module = wrapper.module
+        self.file = file
+        self.library = library
+        self._scopes = wrapper.resolve(ScopeProvider)
+        self._parents = wrapper.resolve(ParentNodeProvider)
+        self._positions = wrapper.resolve(PositionProvider)
+        self._found: dict[tuple[Bindings, str], str | None] = {}
+
+    def line(self, node: cst.CSTNode) -> int:
+        """The number of the line on which a node begins."""
+        return self._positions[node].start.line
+
+    def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
+        """The node that a node is part of; None for the module."""
+        return self._parents.get(node)
+
+    def scope(self, node: cst.CSTNode) -> Scope | None:
+        """Where a name has its meaning; None if it is no variable, but an attribute or keyword."""
+        return self._scopes.get(node)
+
+    @cached_property
+    def variables(self) -> tuple[cst.Name, ...]:
+        """Every place where a variable is read, bound or deleted, in the order of the file."""
+        return tuple(node for node in self._positions if self._is_variable(node))  # type: ignore[misc]
+
+    @cached_property
+    def strings(self) -> frozenset[cst.SimpleString]:
+        """The strings that are annotations."""
+        accesses = (access.node for scope in self.scopes for access in scope.accesses)
+        return frozenset(node for node in accesses if isinstance(node, cst.SimpleString))
+
+    @cached_property
+    def scopes(self) -> frozenset[Scope]:
+        """All scopes of the file."""
+        return frozenset(scope for scope in self._scopes.values() if scope is not None)
+
+    @cached_property
+    def bound(self) -> frozenset[str]:
+        """All names that are bound anywhere in the file."""
+        return frozenset(
+            assignment.name
+            for scope in self.scopes
+            for assignment in scope.assignments
+            if not isinstance(assignment, BuiltinAssignment)
+        )
+
+    @cached_property
+    def globals(self) -> Scope | None:
+        """The scope of the file itself."""
+        return next((scope.globals for scope in self.scopes), None)
+
+    def bindings(self, name: cst.Name) -> Bindings:
+        """All that a variable may stand for at this place."""
+        return self._accessed.get(name) or self.look_up(name.value, self.scope(name))
+
+    def look_up(self, name: str, scope: Scope | None) -> Bindings:
+        """All that a name may stand for in a scope, whatever the order of the statements."""
+        return _NOTHING if scope is None else frozenset(scope[name])
+
+    def qualified(self, node: cst.CSTNode) -> str | None:
+        """The one thing outside the file that an expression names; None if it may be another.
+
+        Example: `F.linear` after `import torch.nn.functional as F` -> "torch.nn.functional.linear"
+        """
+        dotted, root = text_of(node), root_of(node)
+        if dotted is None or root is None or self.scope(root) is None:
+            return None
+        bindings = self.bindings(root)
+        if (bindings, dotted) not in self._found:
+            self._found[bindings, dotted] = self._qualified(bindings, dotted)
+        return self._found[bindings, dotted]
+
+    def class_of(self, node: cst.CSTNode) -> SourceClass | None:
+        """The class of another file that an expression names, if that file was read."""
+        qualified = self.qualified(node)
+        return None if qualified is None else self.library.find(qualified)
+
+    def definitions(self, node: cst.CSTNode) -> tuple[cst.ClassDef, ...]:
+        """The classes of this file that a name stands for, if it stands for nothing else."""
+        bindings = self.bindings(node) if isinstance(node, cst.Name) else _NOTHING
+        nodes = [item.node for item in bindings if isinstance(item, Assignment)]
+        found = tuple(item for item in nodes if isinstance(item, cst.ClassDef))
+        return found if len(found) == len(bindings) else ()
+
+    def assigned_to(self, node: cst.CSTNode) -> cst.BaseExpression | None:
+        """What was assigned to a name, once. Example: `Base = nn.Module` -> `nn.Module`."""
+        bindings = self.bindings(node) if isinstance(node, cst.Name) else _NOTHING
+        targets = [item.node for item in bindings if isinstance(item, Assignment)]
+        if len(bindings) != 1 or len(targets) != 1:
+            return None
+        above = self.parent(targets[0])
+        if isinstance(above, cst.AssignTarget):
+            above = self.parent(above)
+        return above.value if isinstance(above, cst.Assign | cst.AnnAssign) else None
+
+    def absolute(self, module: str) -> str:
+        """Example: "..blocks" in pkg.vision.nets -> "pkg.blocks"."""
+        levels = len(module) - len(module.lstrip("."))
+        if not levels:
+            return module
+        parts = self.file.module.split(".")
+        kept = parts[: len(parts) - levels + self.file.is_package]
+        return ".".join([*kept, *filter(None, [module[levels:]])])
+
+    @cached_property
+    def _accessed(self) -> dict[cst.Name, Bindings]:
+        """What libcst found each variable to stand for, by the order of the statements, too."""
+        found: dict[cst.Name, Bindings] = {}
+        for scope in self.scopes:
+            for access in scope.accesses:
+                root = root_of(access.node)
+                if root is not None:
+                    found[root] = found.get(root, _NOTHING) | frozenset(access.referents)
+        return found
+
+    def _is_variable(self, node: cst.CSTNode) -> bool:
+        if not isinstance(node, cst.Name) or self.scope(node) is None:
+            return False
+        above = self.parent(node)
+        is_key = isinstance(above, cst.MatchKeywordElement) and above.key is node
+        return not is_key and not isinstance(above, _MATCHED)
+
+    def _qualified(self, bindings: Bindings, dotted: str) -> str | None:
+        if not bindings:
+            return self._starred(dotted)
+        names: set[str] = set()
+        for binding in bindings:
+            is_builtin = isinstance(binding, BuiltinAssignment) and binding.name == dotted
+            if not is_builtin and not isinstance(binding, ImportAssignment):
+                return None
+            names |= {self.absolute(item.name) for item in binding.get_qualified_names_for(dotted)}
+        return names.pop() if len(names) == 1 else None
+
+    def _starred(self, dotted: str) -> str | None:
+        """What a name means that only a `from module import *` can have brought."""
+        for star in self.file.stars:
+            if not dotted.startswith("_") and self.library.find(f"{star}.{dotted}") is not None:
+                return f"{star}.{dotted}"
+        return None
+
+
+def root_of(node: cst.CSTNode) -> cst.Name | None:
+    """The first name of a dotted one. Example: `torch.nn.Linear` -> `torch`."""
+    while isinstance(node, cst.Attribute):
+        node = node.value
+    return node if isinstance(node, cst.Name) else None
+
+
+def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """A node and all that is in it, in the order of the file."""
+    yield node
+    children: Any = node.children
+    for child in children:
+        yield from walk(child)
