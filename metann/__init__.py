@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from metann.module import DependentModule as DependentModule
     from metann.registry import register as register
     from metann.registry import set_missing_policy as set_missing_policy
+else:  # For type checkers every name would exist if this function did: they report no misspelling.
+
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first asked for."""
+        if name not in _HOMES:
+            raise AttributeError(f"module 'metann' has no attribute {name!r}")
+        home = import_module(_HOMES[name])
+        value: object = home if home.__name__ == f"metann.{name}" else getattr(home, name)
+        globals()[name] = value
+        return value
+
 
 # The public name -> the module that holds it; a submodule stands for itself.
 _HOMES = {
@@ -41,17 +52,7 @@ __all__ = [
     "to_dependent",
     "utils",
 ]
-__version__ = "0.2.0"
-
-
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first asked for."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'metann' has no attribute {name!r}")
-    home = import_module(_HOMES[name])
-    value: object = home if home.__name__ == f"metann.{name}" else getattr(home, name)
-    globals()[name] = value
-    return value
+__version__: str = "0.2.0"
 
 
 def __dir__() -> list[str]:

@@ -23,10 +23,10 @@ from metann.slots import NO_SLOTS, SLOTS, Slot
 _set_state = object.__setattr__
 HAS_HOOKS, MAY_REFER = 1, 2
 Weights = Sequence[Tensor | None]
-Made = Sequence["nn.Module | None"]
+Made = Sequence[nn.Module | None]
 # Takes the instance, all weights, all instances with None as the last, the mode, and the copies
 # made of buffers; returns flags.
-Fill = Callable[[nn.Module, Weights, Made, "bool | None", dict[int, Tensor]], int]
+Fill = Callable[[nn.Module, Weights, Made, bool | None, dict[int, Tensor]], int]
 
 
 class StalePlanError(Exception):

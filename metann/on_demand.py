@@ -29,7 +29,7 @@ from metann.module import DependentModule
 from metann.parametrizing import adapt_to_parametrized, injected_properties
 from metann.registry import counterpart_of
 
-lock = threading.RLock()
+lock: threading.RLock = threading.RLock()
 _HOME = "metann_on_demand"
 _quiet = (object, nn.Module, Generic, DependentModule)
 

@@ -15,7 +15,7 @@ from metann.slots import numbered, slots_of
 from metann.snapshot import Snapshot
 from metann.tree import join, walk
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 REMEMBERED = "_dependent_places"
 Buffers = dict[str, Any]

@@ -24,7 +24,7 @@ from torch.nn.modules.module import _WrappedHook  # pyright: ignore[reportPrivat
 from metann.hooks import HOOK_TABLES
 from metann.slots import SLOTS
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _PROXIES = (weakref.ProxyType, weakref.CallableProxyType)
 _CONTAINERS = (list, tuple, dict, set, frozenset, deque, SimpleNamespace)
@@ -100,7 +100,7 @@ class Carrier:
     """
 
     def __init__(self, targets: Mapping[int, Any]) -> None:
-        self.found = False
+        self.found: bool = False
         self._targets = targets
         # With what each was made from: an id is its own only as long as the object lives.
         self._made: dict[int, tuple[object, Any]] = {}

@@ -12,7 +12,7 @@ from metann.errors import ConversionError, NoCounterpartError
 from metann.functional.derivatives import supply
 from metann.module import DependentModule
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 Policy = Literal["write", "error"]
 _COUNTERPART = "_metann_counterpart"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import cast
 
 import libcst as cst
 import libcst.matchers as m
@@ -191,10 +191,11 @@ def _with_own_reads(expression: str, source: SourceClass) -> str:
     mixin = MIXINS.get(source.qualified_name)
     if mixin is None:
         return expression
-    tree: Any = cst.parse_expression(expression)
+    tree: cst.CSTNode = cst.parse_expression(expression)
     for read, instead in mixin.reads.items():
         attribute = m.Attribute(value=m.Name("self"), attr=m.Name(read.removeprefix("self.")))
-        tree = m.replace(tree, attribute, cst.parse_expression(instead))
+        replaced = m.replace(tree, attribute, cst.parse_expression(instead))
+        tree = cast("cst.CSTNode", replaced)
     return code_of(tree)
 
 

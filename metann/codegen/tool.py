@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from metann.codegen.generate import Progress
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app: typer.Typer = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()

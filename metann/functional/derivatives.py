@@ -102,7 +102,8 @@ def withdrawn() -> Generator[None, None, None]:
 
 
 def _registered() -> Any:
-    library: Any = torch.library.Library("aten", "IMPL")
+    untyped: Any = torch.library
+    library = untyped.Library("aten", "IMPL")
     # Known since torch 2.7; before, torch can only warn of what is meant here.
     options = (
         {"allow_override": True} if "allow_override" in signature(library.impl).parameters else {}
