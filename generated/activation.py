@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypedDict
 
 import torch
 import torch.nn.functional as F
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 
 
 class DependentThreshold(nn.Threshold, DependentModule):
-    """Counterpart of torch.nn.Threshold.
+    """`x if x > threshold else value` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Threshold.html>
+    Counterpart of torch.nn.Threshold.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Threshold.html>
     """
 
     if TYPE_CHECKING:
@@ -40,9 +42,10 @@ class DependentThreshold(nn.Threshold, DependentModule):
 
 
 class DependentReLU(nn.ReLU, DependentModule):
-    """Counterpart of torch.nn.ReLU.
+    """`max(x, 0)` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU.html>
+    Counterpart of torch.nn.ReLU.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU.html>
     """
 
     if TYPE_CHECKING:
@@ -56,9 +59,12 @@ class DependentReLU(nn.ReLU, DependentModule):
 
 
 class DependentRReLU(nn.RReLU, DependentModule):
-    """Counterpart of torch.nn.RReLU.
+    """`x if x >= 0 else a * x` for each element x, with a random slope a.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.RReLU.html>
+    In training each slope is drawn between lower and upper; in eval mode it is their mean.
+
+    Counterpart of torch.nn.RReLU.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.RReLU.html>
     """
 
     if TYPE_CHECKING:
@@ -74,9 +80,10 @@ class DependentRReLU(nn.RReLU, DependentModule):
 
 
 class DependentHardtanh(nn.Hardtanh, DependentModule):
-    """Counterpart of torch.nn.Hardtanh.
+    """`min(max(x, min_val), max_val)` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardtanh.html>
+    Counterpart of torch.nn.Hardtanh.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardtanh.html>
     """
 
     if TYPE_CHECKING:
@@ -97,9 +104,10 @@ class DependentHardtanh(nn.Hardtanh, DependentModule):
 
 
 class DependentReLU6(nn.ReLU6, DependentHardtanh):
-    """Counterpart of torch.nn.ReLU6.
+    """`min(max(x, 0), 6)` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU6.html>
+    Counterpart of torch.nn.ReLU6.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU6.html>
     """
 
     if TYPE_CHECKING:
@@ -108,9 +116,10 @@ class DependentReLU6(nn.ReLU6, DependentHardtanh):
 
 
 class DependentSigmoid(nn.Sigmoid, DependentModule):
-    """Counterpart of torch.nn.Sigmoid.
+    """`1 / (1 + exp(-x))` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Sigmoid.html>
+    Counterpart of torch.nn.Sigmoid.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Sigmoid.html>
     """
 
     if TYPE_CHECKING:
@@ -124,9 +133,10 @@ class DependentSigmoid(nn.Sigmoid, DependentModule):
 
 
 class DependentHardsigmoid(nn.Hardsigmoid, DependentModule):
-    """Counterpart of torch.nn.Hardsigmoid.
+    """`min(max(x + 3, 0), 6) / 6` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardsigmoid.html>
+    Counterpart of torch.nn.Hardsigmoid.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardsigmoid.html>
     """
 
     if TYPE_CHECKING:
@@ -140,9 +150,10 @@ class DependentHardsigmoid(nn.Hardsigmoid, DependentModule):
 
 
 class DependentTanh(nn.Tanh, DependentModule):
-    """Counterpart of torch.nn.Tanh.
+    """`tanh(x)` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Tanh.html>
+    Counterpart of torch.nn.Tanh.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Tanh.html>
     """
 
     if TYPE_CHECKING:
@@ -156,9 +167,10 @@ class DependentTanh(nn.Tanh, DependentModule):
 
 
 class DependentSiLU(nn.SiLU, DependentModule):
-    """Counterpart of torch.nn.SiLU.
+    """`x * sigmoid(x)` for each element x; known as swish, too.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.SiLU.html>
+    Counterpart of torch.nn.SiLU.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.SiLU.html>
     """
 
     if TYPE_CHECKING:
@@ -172,9 +184,10 @@ class DependentSiLU(nn.SiLU, DependentModule):
 
 
 class DependentMish(nn.Mish, DependentModule):
-    """Counterpart of torch.nn.Mish.
+    """`x * tanh(log(1 + exp(x)))` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Mish.html>
+    Counterpart of torch.nn.Mish.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Mish.html>
     """
 
     if TYPE_CHECKING:
@@ -188,9 +201,10 @@ class DependentMish(nn.Mish, DependentModule):
 
 
 class DependentHardswish(nn.Hardswish, DependentModule):
-    """Counterpart of torch.nn.Hardswish.
+    """`x * min(max(x + 3, 0), 6) / 6` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardswish.html>
+    Counterpart of torch.nn.Hardswish.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardswish.html>
     """
 
     if TYPE_CHECKING:
@@ -204,9 +218,10 @@ class DependentHardswish(nn.Hardswish, DependentModule):
 
 
 class DependentELU(nn.ELU, DependentModule):
-    """Counterpart of torch.nn.ELU.
+    """`x if x > 0 else alpha * (exp(x) - 1)` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ELU.html>
+    Counterpart of torch.nn.ELU.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ELU.html>
     """
 
     if TYPE_CHECKING:
@@ -220,9 +235,10 @@ class DependentELU(nn.ELU, DependentModule):
 
 
 class DependentCELU(nn.CELU, DependentModule):
-    """Counterpart of torch.nn.CELU.
+    """`x if x > 0 else alpha * (exp(x / alpha) - 1)` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.CELU.html>
+    Counterpart of torch.nn.CELU.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.CELU.html>
     """
 
     if TYPE_CHECKING:
@@ -236,9 +252,12 @@ class DependentCELU(nn.CELU, DependentModule):
 
 
 class DependentSELU(nn.SELU, DependentModule):
-    """Counterpart of torch.nn.SELU.
+    """`scale * (x if x > 0 else alpha * (exp(x) - 1))` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.SELU.html>
+    With scale 1.0507... and alpha 1.6732..., which keep mean 0 and variance 1.
+
+    Counterpart of torch.nn.SELU.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.SELU.html>
     """
 
     if TYPE_CHECKING:
@@ -252,9 +271,10 @@ class DependentSELU(nn.SELU, DependentModule):
 
 
 class DependentGLU(nn.GLU, DependentModule):
-    """Counterpart of torch.nn.GLU.
+    """`a * sigmoid(b)`, where a and b are the halves of input along dim.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.GLU.html>
+    Counterpart of torch.nn.GLU.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.GLU.html>
     """
 
     if TYPE_CHECKING:
@@ -268,9 +288,12 @@ class DependentGLU(nn.GLU, DependentModule):
 
 
 class DependentGELU(nn.GELU, DependentModule):
-    """Counterpart of torch.nn.GELU.
+    """`x * (1 + erf(x / sqrt(2))) / 2` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.GELU.html>
+    With approximate='tanh': `x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2`.
+
+    Counterpart of torch.nn.GELU.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.GELU.html>
     """
 
     if TYPE_CHECKING:
@@ -284,9 +307,10 @@ class DependentGELU(nn.GELU, DependentModule):
 
 
 class DependentHardshrink(nn.Hardshrink, DependentModule):
-    """Counterpart of torch.nn.Hardshrink.
+    """`x if abs(x) > lambd else 0` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardshrink.html>
+    Counterpart of torch.nn.Hardshrink.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardshrink.html>
     """
 
     if TYPE_CHECKING:
@@ -300,9 +324,10 @@ class DependentHardshrink(nn.Hardshrink, DependentModule):
 
 
 class DependentLeakyReLU(nn.LeakyReLU, DependentModule):
-    """Counterpart of torch.nn.LeakyReLU.
+    """`x if x > 0 else negative_slope * x` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LeakyReLU.html>
+    Counterpart of torch.nn.LeakyReLU.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LeakyReLU.html>
     """
 
     if TYPE_CHECKING:
@@ -316,9 +341,10 @@ class DependentLeakyReLU(nn.LeakyReLU, DependentModule):
 
 
 class DependentLogSigmoid(nn.LogSigmoid, DependentModule):
-    """Counterpart of torch.nn.LogSigmoid.
+    """`-log(1 + exp(-x))` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSigmoid.html>
+    Counterpart of torch.nn.LogSigmoid.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSigmoid.html>
     """
 
     if TYPE_CHECKING:
@@ -332,9 +358,12 @@ class DependentLogSigmoid(nn.LogSigmoid, DependentModule):
 
 
 class DependentSoftplus(nn.Softplus, DependentModule):
-    """Counterpart of torch.nn.Softplus.
+    """`log(1 + exp(beta * x)) / beta` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Softplus.html>
+    Above `beta * x > threshold` it is x itself, which is the same but for rounding.
+
+    Counterpart of torch.nn.Softplus.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Softplus.html>
     """
 
     if TYPE_CHECKING:
@@ -348,9 +377,10 @@ class DependentSoftplus(nn.Softplus, DependentModule):
 
 
 class DependentSoftshrink(nn.Softshrink, DependentModule):
-    """Counterpart of torch.nn.Softshrink.
+    """`x - lambd if x > lambd else x + lambd if x < -lambd else 0` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Softshrink.html>
+    Counterpart of torch.nn.Softshrink.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Softshrink.html>
     """
 
     if TYPE_CHECKING:
@@ -364,18 +394,26 @@ class DependentSoftshrink(nn.Softshrink, DependentModule):
 
 
 class DependentMultiheadAttention(CallsPlainForms, nn.MultiheadAttention, DependentModule):
-    """Counterpart of torch.nn.MultiheadAttention.
+    """`out_proj(softmax(q @ k.T / sqrt(head_dim)) @ v)`, with the heads side by side.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html>
+    q, k and v are query, key and value times their weights plus bias, cut into num_heads.
+    With batch_first=True, N comes before L and S.
+
+    Shape: (L, N, embed_dim), (S, N, kdim), (S, N, vdim) -> (L, N, embed_dim), and the softmax;
+    or without N.
+
+    Counterpart of torch.nn.MultiheadAttention.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html>
 
     Dependents:
-        q_proj_weight: shape (embed_dim, embed_dim), or None.
-        k_proj_weight: shape (embed_dim, kdim), or None.
-        v_proj_weight: shape (embed_dim, vdim), or None.
-        in_proj_weight: shape (3 * embed_dim, embed_dim), or None.
-        in_proj_bias: shape (3 * embed_dim,), or None.
-        bias_k: shape (1, 1, embed_dim), or None.
-        bias_v: shape (1, 1, embed_dim), or None.
+        q_proj_weight: shape (embed_dim, embed_dim), or None if kdim == vdim == embed_dim.
+        k_proj_weight: shape (embed_dim, kdim), or None if kdim == vdim == embed_dim.
+        v_proj_weight: shape (embed_dim, vdim), or None if kdim == vdim == embed_dim.
+        in_proj_weight: shape (3 * embed_dim, embed_dim), or None if not kdim == vdim == embed_dim.
+        in_proj_bias: shape (3 * embed_dim,), or None with bias=False.
+        bias_k: shape (1, 1, embed_dim), or None with add_bias_kv=False.
+        bias_v: shape (1, 1, embed_dim), or None with add_bias_kv=False.
+        those of its submodule out_proj.
     """
 
     q_proj_weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
@@ -430,9 +468,12 @@ class DependentMultiheadAttention(CallsPlainForms, nn.MultiheadAttention, Depend
 
 
 class DependentPReLU(nn.PReLU, DependentModule):
-    """Counterpart of torch.nn.PReLU.
+    """`x if x > 0 else weight * x` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.PReLU.html>
+    The weight is one number, or one for each channel (dimension 1).
+
+    Counterpart of torch.nn.PReLU.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.PReLU.html>
 
     Dependents:
         weight: shape (num_parameters,).
@@ -441,6 +482,11 @@ class DependentPReLU(nn.PReLU, DependentModule):
     weight: Tensor = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
 
         def __init__(
             self,
@@ -452,14 +498,21 @@ class DependentPReLU(nn.PReLU, DependentModule):
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
     def forward(self, input: Tensor) -> Tensor:
         return F.prelu(input, self.weight)
 
 
 class DependentSoftsign(nn.Softsign, DependentModule):
-    """Counterpart of torch.nn.Softsign.
+    """`x / (1 + abs(x))` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Softsign.html>
+    Counterpart of torch.nn.Softsign.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Softsign.html>
     """
 
     if TYPE_CHECKING:
@@ -473,9 +526,10 @@ class DependentSoftsign(nn.Softsign, DependentModule):
 
 
 class DependentTanhshrink(nn.Tanhshrink, DependentModule):
-    """Counterpart of torch.nn.Tanhshrink.
+    """`x - tanh(x)` for each element x.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Tanhshrink.html>
+    Counterpart of torch.nn.Tanhshrink.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Tanhshrink.html>
     """
 
     if TYPE_CHECKING:
@@ -489,9 +543,10 @@ class DependentTanhshrink(nn.Tanhshrink, DependentModule):
 
 
 class DependentSoftmin(nn.Softmin, DependentModule):
-    """Counterpart of torch.nn.Softmin.
+    """`exp(-input) / sum(exp(-input))`, with the sum along dim.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmin.html>
+    Counterpart of torch.nn.Softmin.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmin.html>
     """
 
     if TYPE_CHECKING:
@@ -505,9 +560,10 @@ class DependentSoftmin(nn.Softmin, DependentModule):
 
 
 class DependentSoftmax(nn.Softmax, DependentModule):
-    """Counterpart of torch.nn.Softmax.
+    """`exp(input) / sum(exp(input))`, with the sum along dim.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax.html>
+    Counterpart of torch.nn.Softmax.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax.html>
     """
 
     if TYPE_CHECKING:
@@ -521,9 +577,12 @@ class DependentSoftmax(nn.Softmax, DependentModule):
 
 
 class DependentSoftmax2d(nn.Softmax2d, DependentModule):
-    """Counterpart of torch.nn.Softmax2d.
+    """`exp(input) / sum(exp(input))`, with the sum over the channels of each pixel.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax2d.html>
+    Shape: (N, C, H, W) -> (N, C, H, W), or without N.
+
+    Counterpart of torch.nn.Softmax2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax2d.html>
     """
 
     if TYPE_CHECKING:
@@ -536,9 +595,10 @@ class DependentSoftmax2d(nn.Softmax2d, DependentModule):
 
 
 class DependentLogSoftmax(nn.LogSoftmax, DependentModule):
-    """Counterpart of torch.nn.LogSoftmax.
+    """`input - log(sum(exp(input)))`, with the sum along dim.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSoftmax.html>
+    Counterpart of torch.nn.LogSoftmax.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSoftmax.html>
     """
 
     if TYPE_CHECKING:

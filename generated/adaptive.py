@@ -25,9 +25,18 @@ if TYPE_CHECKING:
 class DependentAdaptiveLogSoftmaxWithLoss(
     KnowsBatches, nn.AdaptiveLogSoftmaxWithLoss, DependentModule
 ):
-    """Counterpart of torch.nn.AdaptiveLogSoftmaxWithLoss.
+    """The log-probability of each target and the loss, with rare classes in clusters.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveLogSoftmaxWithLoss.html>
+    Classes below cutoffs[0] stand in the head, the others in clusters, each with a layer of
+    the tail, narrower by div_value from one to the next.
+
+    Shape: (N, in_features), (N) -> (N), (), or without N.
+
+    Counterpart of torch.nn.AdaptiveLogSoftmaxWithLoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveLogSoftmaxWithLoss.html>
+
+    Dependents:
+        those of its submodules head, tail.
     """
 
     if TYPE_CHECKING:

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -20,19 +21,30 @@ if TYPE_CHECKING:
 
 
 class DependentBatchNorm1d(AveragesOverAll, nn.BatchNorm1d, DependentModule):
-    """Counterpart of torch.nn.BatchNorm1d.
+    """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var of each channel.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html>
+    They are those of the batch; in eval mode those tracked so far, if they are tracked.
+
+    Shape: (N, num_features, L) -> (N, num_features, L), or without L.
+
+    Counterpart of torch.nn.BatchNorm1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html>
 
     Dependents:
-        weight: shape (num_features,), or None.
-        bias: shape (num_features,), or None.
+        weight: shape (num_features,), or None with affine=False.
+        bias: shape (num_features,), or None with affine=False or bias=False.
     """
 
     weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def __init__(
             self,
@@ -51,15 +63,26 @@ class DependentBatchNorm1d(AveragesOverAll, nn.BatchNorm1d, DependentModule):
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
 
 class DependentLazyBatchNorm1d(nn.LazyBatchNorm1d, DependentModule):
-    """Counterpart of torch.nn.LazyBatchNorm1d.
+    """A BatchNorm1d that takes num_features from its first input.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm1d.html>
+    They are those of the batch; in eval mode those tracked so far, if they are tracked.
+
+    Shape: (N, num_features, L) -> (N, num_features, L), or without L.
+
+    Counterpart of torch.nn.LazyBatchNorm1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm1d.html>
 
     Dependents:
-        weight: shape (num_features,), or None.
-        bias: shape (num_features,), or None.
+        weight: shape (num_features,), or None with affine=False.
+        bias: shape (num_features,), or None with affine=False or bias=False.
     """
 
     weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -70,6 +93,12 @@ class DependentLazyBatchNorm1d(nn.LazyBatchNorm1d, DependentModule):
 
     if TYPE_CHECKING:
 
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
+
         def __init__(
             self,
             eps: float = 1e-5,
@@ -86,21 +115,38 @@ class DependentLazyBatchNorm1d(nn.LazyBatchNorm1d, DependentModule):
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
 
 class DependentBatchNorm2d(AveragesOverAll, nn.BatchNorm2d, DependentModule):
-    """Counterpart of torch.nn.BatchNorm2d.
+    """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var of each channel.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html>
+    They are those of the batch; in eval mode those tracked so far, if they are tracked.
+
+    Shape: (N, num_features, H, W) -> (N, num_features, H, W).
+
+    Counterpart of torch.nn.BatchNorm2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html>
 
     Dependents:
-        weight: shape (num_features,), or None.
-        bias: shape (num_features,), or None.
+        weight: shape (num_features,), or None with affine=False.
+        bias: shape (num_features,), or None with affine=False or bias=False.
     """
 
     weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def __init__(
             self,
@@ -119,15 +165,26 @@ class DependentBatchNorm2d(AveragesOverAll, nn.BatchNorm2d, DependentModule):
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
 
 class DependentLazyBatchNorm2d(nn.LazyBatchNorm2d, DependentModule):
-    """Counterpart of torch.nn.LazyBatchNorm2d.
+    """A BatchNorm2d that takes num_features from its first input.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm2d.html>
+    They are those of the batch; in eval mode those tracked so far, if they are tracked.
+
+    Shape: (N, num_features, H, W) -> (N, num_features, H, W).
+
+    Counterpart of torch.nn.LazyBatchNorm2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm2d.html>
 
     Dependents:
-        weight: shape (num_features,), or None.
-        bias: shape (num_features,), or None.
+        weight: shape (num_features,), or None with affine=False.
+        bias: shape (num_features,), or None with affine=False or bias=False.
     """
 
     weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -138,6 +195,12 @@ class DependentLazyBatchNorm2d(nn.LazyBatchNorm2d, DependentModule):
 
     if TYPE_CHECKING:
 
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
+
         def __init__(
             self,
             eps: float = 1e-5,
@@ -154,21 +217,38 @@ class DependentLazyBatchNorm2d(nn.LazyBatchNorm2d, DependentModule):
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
 
 class DependentBatchNorm3d(AveragesOverAll, nn.BatchNorm3d, DependentModule):
-    """Counterpart of torch.nn.BatchNorm3d.
+    """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var of each channel.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm3d.html>
+    They are those of the batch; in eval mode those tracked so far, if they are tracked.
+
+    Shape: (N, num_features, D, H, W) -> (N, num_features, D, H, W).
+
+    Counterpart of torch.nn.BatchNorm3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm3d.html>
 
     Dependents:
-        weight: shape (num_features,), or None.
-        bias: shape (num_features,), or None.
+        weight: shape (num_features,), or None with affine=False.
+        bias: shape (num_features,), or None with affine=False or bias=False.
     """
 
     weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def __init__(
             self,
@@ -187,15 +267,26 @@ class DependentBatchNorm3d(AveragesOverAll, nn.BatchNorm3d, DependentModule):
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
 
 class DependentLazyBatchNorm3d(nn.LazyBatchNorm3d, DependentModule):
-    """Counterpart of torch.nn.LazyBatchNorm3d.
+    """A BatchNorm3d that takes num_features from its first input.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm3d.html>
+    They are those of the batch; in eval mode those tracked so far, if they are tracked.
+
+    Shape: (N, num_features, D, H, W) -> (N, num_features, D, H, W).
+
+    Counterpart of torch.nn.LazyBatchNorm3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm3d.html>
 
     Dependents:
-        weight: shape (num_features,), or None.
-        bias: shape (num_features,), or None.
+        weight: shape (num_features,), or None with affine=False.
+        bias: shape (num_features,), or None with affine=False or bias=False.
     """
 
     weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -205,6 +296,12 @@ class DependentLazyBatchNorm3d(nn.LazyBatchNorm3d, DependentModule):
     cls_to_become = DependentBatchNorm3d
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def __init__(
             self,
@@ -222,21 +319,38 @@ class DependentLazyBatchNorm3d(nn.LazyBatchNorm3d, DependentModule):
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
 
 class DependentSyncBatchNorm(nn.SyncBatchNorm, DependentModule):
-    """Counterpart of torch.nn.SyncBatchNorm.
+    """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var of each channel.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.SyncBatchNorm.html>
+    They are those of the batch on all processes; in eval mode those tracked so far.
+
+    Shape: (N, num_features, *) -> (N, num_features, *).
+
+    Counterpart of torch.nn.SyncBatchNorm.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.SyncBatchNorm.html>
 
     Dependents:
-        weight: shape (num_features,), or None.
-        bias: shape (num_features,), or None.
+        weight: shape (num_features,), or None with affine=False.
+        bias: shape (num_features,), or None with affine=False or bias=False.
     """
 
     weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def __init__(
             self,
@@ -255,3 +369,9 @@ class DependentSyncBatchNorm(nn.SyncBatchNorm, DependentModule):
         def forward(self, input: Tensor) -> Tensor: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...

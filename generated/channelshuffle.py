@@ -15,9 +15,12 @@ from metann.module import DependentModule
 
 
 class DependentChannelShuffle(nn.ChannelShuffle, DependentModule):
-    """Counterpart of torch.nn.ChannelShuffle.
+    """Takes the first channel of each of the groups, then the second of each, and so on.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ChannelShuffle.html>
+    Shape: (N, C, *) -> (N, C, *).
+
+    Counterpart of torch.nn.ChannelShuffle.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ChannelShuffle.html>
     """
 
     if TYPE_CHECKING:

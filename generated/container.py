@@ -26,7 +26,13 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)
 
     class DependentContainer(nn.Container, DependentModule):  # pyright: ignore[reportDeprecated]
-        """Counterpart of torch.nn.Container."""
+        """Holds the modules that it is given by name; it has no forward.
+
+        Counterpart of torch.nn.Container.
+
+        Dependents:
+            those of the modules in it.
+        """
 
         if TYPE_CHECKING:
 
@@ -37,9 +43,13 @@ with warnings.catch_warnings():
 class DependentSequential(  # pyright: ignore[reportIncompatibleVariableOverride]
     ConvertsInserted, nn.Sequential, DependentModule
 ):
-    """Counterpart of torch.nn.Sequential.
+    """Calls its modules in turn, each with what the one before it returned.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Sequential.html>
+    Counterpart of torch.nn.Sequential.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Sequential.html>
+
+    Dependents:
+        those of the modules in it.
     """
 
     if TYPE_CHECKING:
@@ -61,9 +71,13 @@ class DependentSequential(  # pyright: ignore[reportIncompatibleVariableOverride
 class DependentModuleList(  # pyright: ignore[reportIncompatibleVariableOverride]
     ConvertsInserted, nn.ModuleList, DependentModule
 ):
-    """Counterpart of torch.nn.ModuleList.
+    """A list of modules; it has no forward.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ModuleList.html>
+    Counterpart of torch.nn.ModuleList.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ModuleList.html>
+
+    Dependents:
+        those of the modules in it.
     """
 
     if TYPE_CHECKING:
@@ -75,9 +89,13 @@ class DependentModuleList(  # pyright: ignore[reportIncompatibleVariableOverride
 class DependentModuleDict(  # pyright: ignore[reportIncompatibleVariableOverride]
     HoldsDependents, nn.ModuleDict, DependentModule
 ):
-    """Counterpart of torch.nn.ModuleDict.
+    """A dict of modules; it has no forward.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ModuleDict.html>
+    Counterpart of torch.nn.ModuleDict.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ModuleDict.html>
+
+    Dependents:
+        those of the modules in it.
     """
 
     if TYPE_CHECKING:
@@ -86,9 +104,13 @@ class DependentModuleDict(  # pyright: ignore[reportIncompatibleVariableOverride
 
 
 class DependentParameterList(KeepsListedDependents, nn.ParameterList, DependentModule):
-    """Counterpart of torch.nn.ParameterList.
+    """A list of parameters or other tensors; it has no forward.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ParameterList.html>
+    Counterpart of torch.nn.ParameterList.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ParameterList.html>
+
+    Dependents:
+        "0", "1", ...: one for each parameter in it, named by its index.
     """
 
     if TYPE_CHECKING:
@@ -97,9 +119,13 @@ class DependentParameterList(KeepsListedDependents, nn.ParameterList, DependentM
 
 
 class DependentParameterDict(KeepsNamedDependents, nn.ParameterDict, DependentModule):
-    """Counterpart of torch.nn.ParameterDict.
+    """A dict of parameters or other tensors; it has no forward.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ParameterDict.html>
+    Counterpart of torch.nn.ParameterDict.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ParameterDict.html>
+
+    Dependents:
+        [key]: one for each parameter in it, named by its key.
     """
 
     if TYPE_CHECKING:

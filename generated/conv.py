@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -19,19 +20,30 @@ if TYPE_CHECKING:
 
 
 class DependentConv1d(nn.Conv1d, DependentModule):
-    """Counterpart of torch.nn.Conv1d.
+    """Products of weight with each window of the last dimension, summed, plus bias.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv1d.html>
+    Each size becomes `(size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`.
+
+    Shape: (N, in_channels, L) -> (N, out_channels, L_out), or without N.
+
+    Counterpart of torch.nn.Conv1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv1d.html>
 
     Dependents:
         weight: shape (out_channels, in_channels // groups, *kernel_size).
-        bias: shape (out_channels,), or None.
+        bias: shape (out_channels,), or None with bias=False.
     """
 
     weight: Tensor = dependent()
     bias: Tensor | None = dependent()
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def __init__(
             self,
@@ -50,25 +62,42 @@ class DependentConv1d(nn.Conv1d, DependentModule):
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
     def forward(self, input: Tensor) -> Tensor:
         output: Tensor = self._conv_forward(input, self.weight, self.bias)
         return output
 
 
 class DependentConv2d(nn.Conv2d, DependentModule):
-    """Counterpart of torch.nn.Conv2d.
+    """Products of weight with each window of the last 2 dimensions, summed, plus bias.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html>
+    Each size becomes `(size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`.
+
+    Shape: (N, in_channels, H, W) -> (N, out_channels, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.Conv2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html>
 
     Dependents:
         weight: shape (out_channels, in_channels // groups, *kernel_size).
-        bias: shape (out_channels,), or None.
+        bias: shape (out_channels,), or None with bias=False.
     """
 
     weight: Tensor = dependent()
     bias: Tensor | None = dependent()
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def __init__(
             self,
@@ -87,25 +116,42 @@ class DependentConv2d(nn.Conv2d, DependentModule):
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
     def forward(self, input: Tensor) -> Tensor:
         output: Tensor = self._conv_forward(input, self.weight, self.bias)
         return output
 
 
 class DependentConv3d(nn.Conv3d, DependentModule):
-    """Counterpart of torch.nn.Conv3d.
+    """Products of weight with each window of the last 3 dimensions, summed, plus bias.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv3d.html>
+    Each size becomes `(size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`.
+
+    Shape: (N, in_channels, D, H, W) -> (N, out_channels, D_out, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.Conv3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv3d.html>
 
     Dependents:
         weight: shape (out_channels, in_channels // groups, *kernel_size).
-        bias: shape (out_channels,), or None.
+        bias: shape (out_channels,), or None with bias=False.
     """
 
     weight: Tensor = dependent()
     bias: Tensor | None = dependent()
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def __init__(
             self,
@@ -124,25 +170,42 @@ class DependentConv3d(nn.Conv3d, DependentModule):
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
     def forward(self, input: Tensor) -> Tensor:
         output: Tensor = self._conv_forward(input, self.weight, self.bias)
         return output
 
 
 class DependentConvTranspose1d(nn.ConvTranspose1d, DependentModule):
-    """Counterpart of torch.nn.ConvTranspose1d.
+    """Each input value times weight, added to a window of the output, plus bias.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose1d.html>
+    `size = (size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`
+
+    Shape: (N, in_channels, L) -> (N, out_channels, L_out), or without N.
+
+    Counterpart of torch.nn.ConvTranspose1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose1d.html>
 
     Dependents:
         weight: shape (in_channels, out_channels // groups, *kernel_size).
-        bias: shape (out_channels,), or None.
+        bias: shape (out_channels,), or None with bias=False.
     """
 
     weight: Tensor = dependent()
     bias: Tensor | None = dependent()
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def __init__(
             self,
@@ -164,21 +227,38 @@ class DependentConvTranspose1d(nn.ConvTranspose1d, DependentModule):
 
         def __call__(self, input: Tensor, output_size: list[int] | None = None) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
 
 class DependentConvTranspose2d(nn.ConvTranspose2d, DependentModule):
-    """Counterpart of torch.nn.ConvTranspose2d.
+    """Each input value times weight, added to a window of the output image, plus bias.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html>
+    `size = (size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`
+
+    Shape: (N, in_channels, H, W) -> (N, out_channels, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.ConvTranspose2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html>
 
     Dependents:
         weight: shape (in_channels, out_channels // groups, *kernel_size).
-        bias: shape (out_channels,), or None.
+        bias: shape (out_channels,), or None with bias=False.
     """
 
     weight: Tensor = dependent()
     bias: Tensor | None = dependent()
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def __init__(
             self,
@@ -200,21 +280,38 @@ class DependentConvTranspose2d(nn.ConvTranspose2d, DependentModule):
 
         def __call__(self, input: Tensor, output_size: list[int] | None = None) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
 
 class DependentConvTranspose3d(nn.ConvTranspose3d, DependentModule):
-    """Counterpart of torch.nn.ConvTranspose3d.
+    """Each input value times weight, added to a window of the output volume, plus bias.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose3d.html>
+    `size = (size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`
+
+    Shape: (N, in_channels, D, H, W) -> (N, out_channels, D_out, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.ConvTranspose3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose3d.html>
 
     Dependents:
         weight: shape (in_channels, out_channels // groups, *kernel_size).
-        bias: shape (out_channels,), or None.
+        bias: shape (out_channels,), or None with bias=False.
     """
 
     weight: Tensor = dependent()
     bias: Tensor | None = dependent()
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def __init__(
             self,
@@ -236,15 +333,26 @@ class DependentConvTranspose3d(nn.ConvTranspose3d, DependentModule):
 
         def __call__(self, input: Tensor, output_size: list[int] | None = None) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
 
 class DependentLazyConv1d(nn.LazyConv1d, DependentConv1d):
-    """Counterpart of torch.nn.LazyConv1d.
+    """A Conv1d that takes in_channels from its first input.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConv1d.html>
+    Each size becomes `(size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`.
+
+    Shape: (N, in_channels, L) -> (N, out_channels, L_out), or without N.
+
+    Counterpart of torch.nn.LazyConv1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConv1d.html>
 
     Dependents:
         weight: shape (out_channels, in_channels // groups, *kernel_size).
-        bias: shape (out_channels,), or None.
+        bias: shape (out_channels,), or None with bias=False.
     """
 
     weight: Tensor = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -271,13 +379,18 @@ class DependentLazyConv1d(nn.LazyConv1d, DependentConv1d):
 
 
 class DependentLazyConv2d(nn.LazyConv2d, DependentConv2d):
-    """Counterpart of torch.nn.LazyConv2d.
+    """A Conv2d that takes in_channels from its first input.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConv2d.html>
+    Each size becomes `(size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`.
+
+    Shape: (N, in_channels, H, W) -> (N, out_channels, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.LazyConv2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConv2d.html>
 
     Dependents:
         weight: shape (out_channels, in_channels // groups, *kernel_size).
-        bias: shape (out_channels,), or None.
+        bias: shape (out_channels,), or None with bias=False.
     """
 
     weight: Tensor = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -304,13 +417,18 @@ class DependentLazyConv2d(nn.LazyConv2d, DependentConv2d):
 
 
 class DependentLazyConv3d(nn.LazyConv3d, DependentConv3d):
-    """Counterpart of torch.nn.LazyConv3d.
+    """A Conv3d that takes in_channels from its first input.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConv3d.html>
+    Each size becomes `(size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`.
+
+    Shape: (N, in_channels, D, H, W) -> (N, out_channels, D_out, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.LazyConv3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConv3d.html>
 
     Dependents:
         weight: shape (out_channels, in_channels // groups, *kernel_size).
-        bias: shape (out_channels,), or None.
+        bias: shape (out_channels,), or None with bias=False.
     """
 
     weight: Tensor = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -337,13 +455,18 @@ class DependentLazyConv3d(nn.LazyConv3d, DependentConv3d):
 
 
 class DependentLazyConvTranspose1d(nn.LazyConvTranspose1d, DependentConvTranspose1d):
-    """Counterpart of torch.nn.LazyConvTranspose1d.
+    """A ConvTranspose1d that takes in_channels from its first input.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose1d.html>
+    `size = (size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`
+
+    Shape: (N, in_channels, L) -> (N, out_channels, L_out), or without N.
+
+    Counterpart of torch.nn.LazyConvTranspose1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose1d.html>
 
     Dependents:
         weight: shape (in_channels, out_channels // groups, *kernel_size).
-        bias: shape (out_channels,), or None.
+        bias: shape (out_channels,), or None with bias=False.
     """
 
     weight: Tensor = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -371,13 +494,18 @@ class DependentLazyConvTranspose1d(nn.LazyConvTranspose1d, DependentConvTranspos
 
 
 class DependentLazyConvTranspose2d(nn.LazyConvTranspose2d, DependentConvTranspose2d):
-    """Counterpart of torch.nn.LazyConvTranspose2d.
+    """A ConvTranspose2d that takes in_channels from its first input.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose2d.html>
+    `size = (size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`
+
+    Shape: (N, in_channels, H, W) -> (N, out_channels, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.LazyConvTranspose2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose2d.html>
 
     Dependents:
         weight: shape (in_channels, out_channels // groups, *kernel_size).
-        bias: shape (out_channels,), or None.
+        bias: shape (out_channels,), or None with bias=False.
     """
 
     weight: Tensor = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -405,13 +533,18 @@ class DependentLazyConvTranspose2d(nn.LazyConvTranspose2d, DependentConvTranspos
 
 
 class DependentLazyConvTranspose3d(nn.LazyConvTranspose3d, DependentConvTranspose3d):
-    """Counterpart of torch.nn.LazyConvTranspose3d.
+    """A ConvTranspose3d that takes in_channels from its first input.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose3d.html>
+    `size = (size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`
+
+    Shape: (N, in_channels, D, H, W) -> (N, out_channels, D_out, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.LazyConvTranspose3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose3d.html>
 
     Dependents:
         weight: shape (in_channels, out_channels // groups, *kernel_size).
-        bias: shape (out_channels,), or None.
+        bias: shape (out_channels,), or None with bias=False.
     """
 
     weight: Tensor = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter

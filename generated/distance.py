@@ -16,9 +16,12 @@ from metann.module import DependentModule
 
 
 class DependentPairwiseDistance(nn.PairwiseDistance, DependentModule):
-    """Counterpart of torch.nn.PairwiseDistance.
+    """`norm(x1 - x2 + eps)`: the p-norm over the last dimension.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.PairwiseDistance.html>
+    Shape: (*, D), (*, D) -> (*), or (*, 1) with keepdim=True.
+
+    Counterpart of torch.nn.PairwiseDistance.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.PairwiseDistance.html>
     """
 
     if TYPE_CHECKING:
@@ -32,9 +35,10 @@ class DependentPairwiseDistance(nn.PairwiseDistance, DependentModule):
 
 
 class DependentCosineSimilarity(nn.CosineSimilarity, DependentModule):
-    """Counterpart of torch.nn.CosineSimilarity.
+    """`sum(x1 * x2) / (max(norm(x1), eps) * max(norm(x2), eps))` along dim.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineSimilarity.html>
+    Counterpart of torch.nn.CosineSimilarity.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineSimilarity.html>
     """
 
     if TYPE_CHECKING:

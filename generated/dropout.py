@@ -15,9 +15,10 @@ from metann.module import DependentModule
 
 
 class DependentDropout(nn.Dropout, DependentModule):
-    """Counterpart of torch.nn.Dropout.
+    """In training each element is 0 with probability p, else `input / (1 - p)`.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout.html>
+    Counterpart of torch.nn.Dropout.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout.html>
     """
 
     if TYPE_CHECKING:
@@ -31,9 +32,12 @@ class DependentDropout(nn.Dropout, DependentModule):
 
 
 class DependentDropout1d(nn.Dropout1d, DependentModule):
-    """Counterpart of torch.nn.Dropout1d.
+    """In training each channel is 0 with probability p, else `input / (1 - p)`.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout1d.html>
+    Shape: (N, C, L) -> (N, C, L), or without N.
+
+    Counterpart of torch.nn.Dropout1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout1d.html>
     """
 
     if TYPE_CHECKING:
@@ -47,9 +51,12 @@ class DependentDropout1d(nn.Dropout1d, DependentModule):
 
 
 class DependentDropout2d(nn.Dropout2d, DependentModule):
-    """Counterpart of torch.nn.Dropout2d.
+    """In training each channel is 0 with probability p, else `input / (1 - p)`.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout2d.html>
+    Shape: (N, C, H, W) -> (N, C, H, W).
+
+    Counterpart of torch.nn.Dropout2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout2d.html>
     """
 
     if TYPE_CHECKING:
@@ -63,9 +70,12 @@ class DependentDropout2d(nn.Dropout2d, DependentModule):
 
 
 class DependentDropout3d(nn.Dropout3d, DependentModule):
-    """Counterpart of torch.nn.Dropout3d.
+    """In training each channel is 0 with probability p, else `input / (1 - p)`.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout3d.html>
+    Shape: (N, C, D, H, W) -> (N, C, D, H, W), or without N.
+
+    Counterpart of torch.nn.Dropout3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout3d.html>
     """
 
     if TYPE_CHECKING:
@@ -79,9 +89,12 @@ class DependentDropout3d(nn.Dropout3d, DependentModule):
 
 
 class DependentAlphaDropout(nn.AlphaDropout, DependentModule):
-    """Counterpart of torch.nn.AlphaDropout.
+    """In training elements drop out with probability p; mean 0 and variance 1 are kept.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.AlphaDropout.html>
+    Dropped elements get SELU's lowest value, then all are scaled and shifted: for SELU.
+
+    Counterpart of torch.nn.AlphaDropout.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AlphaDropout.html>
     """
 
     if TYPE_CHECKING:
@@ -95,9 +108,12 @@ class DependentAlphaDropout(nn.AlphaDropout, DependentModule):
 
 
 class DependentFeatureAlphaDropout(nn.FeatureAlphaDropout, DependentModule):
-    """Counterpart of torch.nn.FeatureAlphaDropout.
+    """In training channels drop out with probability p; mean 0 and variance 1 are kept.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.FeatureAlphaDropout.html>
+    Like AlphaDropout, but for whole channels.
+
+    Counterpart of torch.nn.FeatureAlphaDropout.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.FeatureAlphaDropout.html>
     """
 
     if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from metann.module import DependentModule
 
 
 class DependentFlatten(nn.Flatten, DependentModule):
-    """Counterpart of torch.nn.Flatten.
+    """Joins the dimensions from start_dim to end_dim into one.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Flatten.html>
+    Counterpart of torch.nn.Flatten.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Flatten.html>
     """
 
     if TYPE_CHECKING:
@@ -31,9 +32,10 @@ class DependentFlatten(nn.Flatten, DependentModule):
 
 
 class DependentUnflatten(nn.Unflatten, DependentModule):
-    """Counterpart of torch.nn.Unflatten.
+    """Splits the dimension dim into those of unflattened_size.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Unflatten.html>
+    Counterpart of torch.nn.Unflatten.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Unflatten.html>
     """
 
     if TYPE_CHECKING:

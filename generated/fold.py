@@ -15,9 +15,12 @@ from metann.module import DependentModule
 
 
 class DependentFold(nn.Fold, DependentModule):
-    """Counterpart of torch.nn.Fold.
+    """Puts columns back as windows of an image; where windows overlap, values are summed.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Fold.html>
+    The columns are those of Unfold: `C * kernel_size[0] * kernel_size[1]` values each.
+
+    Counterpart of torch.nn.Fold.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Fold.html>
     """
 
     if TYPE_CHECKING:
@@ -40,9 +43,12 @@ class DependentFold(nn.Fold, DependentModule):
 
 
 class DependentUnfold(nn.Unfold, DependentModule):
-    """Counterpart of torch.nn.Unfold.
+    """Each window of an image as one column.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Unfold.html>
+    Shape: (N, C, H, W) -> (N, C * kernel_size[0] * kernel_size[1], windows), or without N.
+
+    Counterpart of torch.nn.Unfold.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Unfold.html>
     """
 
     if TYPE_CHECKING:

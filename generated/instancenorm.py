@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -19,19 +20,30 @@ if TYPE_CHECKING:
 
 
 class DependentInstanceNorm1d(nn.InstanceNorm1d, DependentModule):
-    """Counterpart of torch.nn.InstanceNorm1d.
+    """`(input - mean) / sqrt(var + eps) * weight + bias`, for each channel of each example.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.InstanceNorm1d.html>
+    With the channel's mean and var; in eval mode with those tracked so far, if they are.
+
+    Shape: (N, num_features, L) -> (N, num_features, L), or without N.
+
+    Counterpart of torch.nn.InstanceNorm1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.InstanceNorm1d.html>
 
     Dependents:
-        weight: shape (num_features,), or None.
-        bias: shape (num_features,), or None.
+        weight: shape (num_features,), or None with affine=False.
+        bias: shape (num_features,), or None with affine=False or bias=False.
     """
 
     weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def __init__(
             self,
@@ -50,15 +62,26 @@ class DependentInstanceNorm1d(nn.InstanceNorm1d, DependentModule):
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
 
 class DependentLazyInstanceNorm1d(nn.LazyInstanceNorm1d, DependentModule):
-    """Counterpart of torch.nn.LazyInstanceNorm1d.
+    """A InstanceNorm1d that takes num_features from its first input.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm1d.html>
+    With the channel's mean and var; in eval mode with those tracked so far, if they are.
+
+    Shape: (N, num_features, L) -> (N, num_features, L), or without N.
+
+    Counterpart of torch.nn.LazyInstanceNorm1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm1d.html>
 
     Dependents:
-        weight: shape (num_features,), or None.
-        bias: shape (num_features,), or None.
+        weight: shape (num_features,), or None with affine=False.
+        bias: shape (num_features,), or None with affine=False or bias=False.
     """
 
     weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -69,6 +92,12 @@ class DependentLazyInstanceNorm1d(nn.LazyInstanceNorm1d, DependentModule):
 
     if TYPE_CHECKING:
 
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
+
         def __init__(
             self,
             eps: float = 1e-5,
@@ -85,21 +114,38 @@ class DependentLazyInstanceNorm1d(nn.LazyInstanceNorm1d, DependentModule):
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
 
 class DependentInstanceNorm2d(nn.InstanceNorm2d, DependentModule):
-    """Counterpart of torch.nn.InstanceNorm2d.
+    """`(input - mean) / sqrt(var + eps) * weight + bias`, for each channel of each example.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.InstanceNorm2d.html>
+    With the channel's mean and var; in eval mode with those tracked so far, if they are.
+
+    Shape: (N, num_features, H, W) -> (N, num_features, H, W), or without N.
+
+    Counterpart of torch.nn.InstanceNorm2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.InstanceNorm2d.html>
 
     Dependents:
-        weight: shape (num_features,), or None.
-        bias: shape (num_features,), or None.
+        weight: shape (num_features,), or None with affine=False.
+        bias: shape (num_features,), or None with affine=False or bias=False.
     """
 
     weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def __init__(
             self,
@@ -118,15 +164,26 @@ class DependentInstanceNorm2d(nn.InstanceNorm2d, DependentModule):
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
 
 class DependentLazyInstanceNorm2d(nn.LazyInstanceNorm2d, DependentModule):
-    """Counterpart of torch.nn.LazyInstanceNorm2d.
+    """A InstanceNorm2d that takes num_features from its first input.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm2d.html>
+    With the channel's mean and var; in eval mode with those tracked so far, if they are.
+
+    Shape: (N, num_features, H, W) -> (N, num_features, H, W), or without N.
+
+    Counterpart of torch.nn.LazyInstanceNorm2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm2d.html>
 
     Dependents:
-        weight: shape (num_features,), or None.
-        bias: shape (num_features,), or None.
+        weight: shape (num_features,), or None with affine=False.
+        bias: shape (num_features,), or None with affine=False or bias=False.
     """
 
     weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -137,6 +194,12 @@ class DependentLazyInstanceNorm2d(nn.LazyInstanceNorm2d, DependentModule):
 
     if TYPE_CHECKING:
 
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
+
         def __init__(
             self,
             eps: float = 1e-5,
@@ -153,21 +216,38 @@ class DependentLazyInstanceNorm2d(nn.LazyInstanceNorm2d, DependentModule):
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
 
 class DependentInstanceNorm3d(nn.InstanceNorm3d, DependentModule):
-    """Counterpart of torch.nn.InstanceNorm3d.
+    """`(input - mean) / sqrt(var + eps) * weight + bias`, for each channel of each example.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.InstanceNorm3d.html>
+    With the channel's mean and var; in eval mode with those tracked so far, if they are.
+
+    Shape: (N, num_features, D, H, W) -> (N, num_features, D, H, W), or without N.
+
+    Counterpart of torch.nn.InstanceNorm3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.InstanceNorm3d.html>
 
     Dependents:
-        weight: shape (num_features,), or None.
-        bias: shape (num_features,), or None.
+        weight: shape (num_features,), or None with affine=False.
+        bias: shape (num_features,), or None with affine=False or bias=False.
     """
 
     weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def __init__(
             self,
@@ -186,15 +266,26 @@ class DependentInstanceNorm3d(nn.InstanceNorm3d, DependentModule):
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
 
 class DependentLazyInstanceNorm3d(nn.LazyInstanceNorm3d, DependentModule):
-    """Counterpart of torch.nn.LazyInstanceNorm3d.
+    """A InstanceNorm3d that takes num_features from its first input.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm3d.html>
+    With the channel's mean and var; in eval mode with those tracked so far, if they are.
+
+    Shape: (N, num_features, D, H, W) -> (N, num_features, D, H, W), or without N.
+
+    Counterpart of torch.nn.LazyInstanceNorm3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm3d.html>
 
     Dependents:
-        weight: shape (num_features,), or None.
-        bias: shape (num_features,), or None.
+        weight: shape (num_features,), or None with affine=False.
+        bias: shape (num_features,), or None with affine=False or bias=False.
     """
 
     weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -204,6 +295,12 @@ class DependentLazyInstanceNorm3d(nn.LazyInstanceNorm3d, DependentModule):
     cls_to_become = DependentInstanceNorm3d
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def __init__(
             self,
@@ -220,3 +317,9 @@ class DependentLazyInstanceNorm3d(nn.LazyInstanceNorm3d, DependentModule):
         def forward(self, input: Tensor) -> Tensor: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...

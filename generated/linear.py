@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 import torch.nn.functional as F
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 
 
 class DependentIdentity(nn.Identity, DependentModule):
-    """Counterpart of torch.nn.Identity.
+    """The input itself; whatever the constructor is given.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Identity.html>
+    Counterpart of torch.nn.Identity.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Identity.html>
     """
 
     if TYPE_CHECKING:
@@ -37,19 +39,28 @@ class DependentIdentity(nn.Identity, DependentModule):
 
 
 class DependentLinear(nn.Linear, DependentModule):
-    """Counterpart of torch.nn.Linear.
+    """An affine map of the last dimension: `input @ weight.T + bias`.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html>
+    Shape: (*, in_features) -> (*, out_features).
+
+    Counterpart of torch.nn.Linear.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html>
 
     Dependents:
         weight: shape (out_features, in_features).
-        bias: shape (out_features,), or None.
+        bias: shape (out_features,), or None with bias=False.
     """
 
     weight: Tensor = dependent()
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def __init__(
             self,
@@ -62,12 +73,27 @@ class DependentLinear(nn.Linear, DependentModule):
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
     def forward(self, input: Tensor) -> Tensor:
         return F.linear(input, self.weight, self.bias)
 
 
 class DependentNonDynamicallyQuantizableLinear(NonDynamicallyQuantizableLinear, DependentLinear):
-    """Counterpart of torch.nn.modules.linear.NonDynamicallyQuantizableLinear."""
+    """A Linear that torch does not quantise by itself; MultiheadAttention has one.
+
+    Shape: (*, in_features) -> (*, out_features).
+
+    Counterpart of torch.nn.modules.linear.NonDynamicallyQuantizableLinear.
+
+    Dependents:
+        weight: shape (out_features, in_features).
+        bias: shape (out_features,), or None with bias=False.
+    """
 
     if TYPE_CHECKING:
 
@@ -82,19 +108,28 @@ class DependentNonDynamicallyQuantizableLinear(NonDynamicallyQuantizableLinear, 
 
 
 class DependentBilinear(nn.Bilinear, DependentModule):
-    """Counterpart of torch.nn.Bilinear.
+    """`einsum('...i, kij, ...j -> ...k', input1, weight, input2) + bias`.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Bilinear.html>
+    Shape: (*, in1_features), (*, in2_features) -> (*, out_features).
+
+    Counterpart of torch.nn.Bilinear.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Bilinear.html>
 
     Dependents:
         weight: shape (out_features, in1_features, in2_features).
-        bias: shape (out_features,), or None.
+        bias: shape (out_features,), or None with bias=False.
     """
 
     weight: Tensor = dependent()
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def __init__(
             self,
@@ -108,18 +143,27 @@ class DependentBilinear(nn.Bilinear, DependentModule):
 
         def __call__(self, input1: Tensor, input2: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
     def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
         return F.bilinear(input1, input2, self.weight, self.bias)
 
 
 class DependentLazyLinear(nn.LazyLinear, DependentLinear):
-    """Counterpart of torch.nn.LazyLinear.
+    """A Linear that takes in_features from its first input.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyLinear.html>
+    Shape: (*, in_features) -> (*, out_features).
+
+    Counterpart of torch.nn.LazyLinear.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyLinear.html>
 
     Dependents:
         weight: shape (out_features, in_features).
-        bias: shape (out_features,), or None.
+        bias: shape (out_features,), or None with bias=False.
     """
 
     weight: Tensor = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter

@@ -26,9 +26,12 @@ if TYPE_CHECKING:
 
 
 class DependentL1Loss(nn.L1Loss, DependentModule):
-    """Counterpart of torch.nn.L1Loss.
+    """`abs(input - target)`, averaged or summed.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.L1Loss.html>
+    Shape: (*), (*) -> (), or (*) with reduction='none'.
+
+    Counterpart of torch.nn.L1Loss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.L1Loss.html>
     """
 
     if TYPE_CHECKING:
@@ -47,9 +50,14 @@ class DependentL1Loss(nn.L1Loss, DependentModule):
 
 
 class DependentNLLLoss(nn.NLLLoss, DependentModule):
-    """Counterpart of torch.nn.NLLLoss.
+    """`-weight[target] * input[target]`: input holds the log-probability of each class.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html>
+    Averaged (by weight) or summed; targets that are ignore_index are left out.
+
+    Shape: (N, C, *), (N, *) -> (), or (N, *) with reduction='none'; or without N.
+
+    Counterpart of torch.nn.NLLLoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html>
     """
 
     if TYPE_CHECKING:
@@ -80,7 +88,12 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)
 
     class DependentNLLLoss2d(nn.NLLLoss2d, DependentNLLLoss):  # pyright: ignore[reportDeprecated]
-        """Counterpart of torch.nn.NLLLoss2d."""
+        """NLLLoss, by the name it once had for images; torch has deprecated it.
+
+        Shape: (N, C, *), (N, *) -> (), or (N, *) with reduction='none'; or without N.
+
+        Counterpart of torch.nn.NLLLoss2d.
+        """
 
         if TYPE_CHECKING:
 
@@ -95,9 +108,15 @@ with warnings.catch_warnings():
 
 
 class DependentPoissonNLLLoss(nn.PoissonNLLLoss, DependentModule):
-    """Counterpart of torch.nn.PoissonNLLLoss.
+    """`exp(input) - target * input`, averaged or summed: for counts.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html>
+    With log_input=False: `input - target * log(input + eps)`. With full=True, what does not
+    depend on the input is added.
+
+    Shape: (*), (*) -> (), or (*) with reduction='none'.
+
+    Counterpart of torch.nn.PoissonNLLLoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html>
     """
 
     if TYPE_CHECKING:
@@ -126,9 +145,12 @@ class DependentPoissonNLLLoss(nn.PoissonNLLLoss, DependentModule):
 
 
 class DependentGaussianNLLLoss(nn.GaussianNLLLoss, DependentModule):
-    """Counterpart of torch.nn.GaussianNLLLoss.
+    """`(log(var) + (input - target)**2 / var) / 2`, averaged or summed.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.GaussianNLLLoss.html>
+    A var below eps counts as eps. With full=True, `log(2 * pi) / 2` is added.
+
+    Counterpart of torch.nn.GaussianNLLLoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.GaussianNLLLoss.html>
     """
 
     if TYPE_CHECKING:
@@ -146,9 +168,14 @@ class DependentGaussianNLLLoss(nn.GaussianNLLLoss, DependentModule):
 
 
 class DependentKLDivLoss(nn.KLDivLoss, DependentModule):
-    """Counterpart of torch.nn.KLDivLoss.
+    """`target * (log(target) - input)`, averaged or summed: input holds log-probabilities.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.KLDivLoss.html>
+    With log_target=True: `exp(target) * (target - input)`.
+
+    Shape: (*), (*) -> (), or (*) with reduction='none'.
+
+    Counterpart of torch.nn.KLDivLoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.KLDivLoss.html>
     """
 
     if TYPE_CHECKING:
@@ -168,9 +195,12 @@ class DependentKLDivLoss(nn.KLDivLoss, DependentModule):
 
 
 class DependentMSELoss(nn.MSELoss, DependentModule):
-    """Counterpart of torch.nn.MSELoss.
+    """`(input - target)**2`, averaged or summed.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.MSELoss.html>
+    Shape: (*), (*) -> (), or (*) with reduction='none'.
+
+    Counterpart of torch.nn.MSELoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MSELoss.html>
     """
 
     if TYPE_CHECKING:
@@ -189,9 +219,14 @@ class DependentMSELoss(nn.MSELoss, DependentModule):
 
 
 class DependentBCELoss(nn.BCELoss, DependentModule):
-    """Counterpart of torch.nn.BCELoss.
+    """`-target * log(input) - (1 - target) * log(1 - input)`, averaged or summed.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html>
+    Logarithms are -100 at least.
+
+    Shape: (*), (*) -> (), or (*) with reduction='none'.
+
+    Counterpart of torch.nn.BCELoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html>
     """
 
     if TYPE_CHECKING:
@@ -211,9 +246,14 @@ class DependentBCELoss(nn.BCELoss, DependentModule):
 
 
 class DependentBCEWithLogitsLoss(nn.BCEWithLogitsLoss, DependentModule):
-    """Counterpart of torch.nn.BCEWithLogitsLoss.
+    """`log(1 + exp(input)) - target * input`: BCELoss of the sigmoid, but never too large.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html>
+    Averaged or summed. With pos_weight, `input > 0` costs more where target is 1.
+
+    Shape: (*), (*) -> (), or (*) with reduction='none'.
+
+    Counterpart of torch.nn.BCEWithLogitsLoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html>
     """
 
     if TYPE_CHECKING:
@@ -236,9 +276,12 @@ class DependentBCEWithLogitsLoss(nn.BCEWithLogitsLoss, DependentModule):
 
 
 class DependentHingeEmbeddingLoss(nn.HingeEmbeddingLoss, DependentModule):
-    """Counterpart of torch.nn.HingeEmbeddingLoss.
+    """`input if target == 1 else max(0, margin - input)`, averaged or summed.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.HingeEmbeddingLoss.html>
+    Shape: (*), (*) -> (), or (*) with reduction='none'.
+
+    Counterpart of torch.nn.HingeEmbeddingLoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.HingeEmbeddingLoss.html>
     """
 
     if TYPE_CHECKING:
@@ -258,9 +301,14 @@ class DependentHingeEmbeddingLoss(nn.HingeEmbeddingLoss, DependentModule):
 
 
 class DependentMultiLabelMarginLoss(nn.MultiLabelMarginLoss, DependentModule):
-    """Counterpart of torch.nn.MultiLabelMarginLoss.
+    """`max(0, 1 - input[j] + input[i]) / C`, summed over target classes j and others i.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelMarginLoss.html>
+    Averaged or summed. A target is a list of classes, ended by -1.
+
+    Shape: (N, C), (N, C) -> (), or (N) with reduction='none'; or without N.
+
+    Counterpart of torch.nn.MultiLabelMarginLoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelMarginLoss.html>
     """
 
     if TYPE_CHECKING:
@@ -279,9 +327,14 @@ class DependentMultiLabelMarginLoss(nn.MultiLabelMarginLoss, DependentModule):
 
 
 class DependentSmoothL1Loss(nn.SmoothL1Loss, DependentModule):
-    """Counterpart of torch.nn.SmoothL1Loss.
+    """`d**2 / (2 * beta) if d < beta else d - beta / 2`, where d is `abs(input - target)`.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.SmoothL1Loss.html>
+    Averaged or summed.
+
+    Shape: (*), (*) -> (), or (*) with reduction='none'.
+
+    Counterpart of torch.nn.SmoothL1Loss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.SmoothL1Loss.html>
     """
 
     if TYPE_CHECKING:
@@ -301,9 +354,14 @@ class DependentSmoothL1Loss(nn.SmoothL1Loss, DependentModule):
 
 
 class DependentHuberLoss(nn.HuberLoss, DependentModule):
-    """Counterpart of torch.nn.HuberLoss.
+    """`d**2 / 2 if d < delta else delta * (d - delta / 2)`, where d is `abs(input - target)`.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.HuberLoss.html>
+    Averaged or summed.
+
+    Shape: (*), (*) -> (), or (*) with reduction='none'.
+
+    Counterpart of torch.nn.HuberLoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.HuberLoss.html>
     """
 
     if TYPE_CHECKING:
@@ -317,9 +375,12 @@ class DependentHuberLoss(nn.HuberLoss, DependentModule):
 
 
 class DependentSoftMarginLoss(nn.SoftMarginLoss, DependentModule):
-    """Counterpart of torch.nn.SoftMarginLoss.
+    """`log(1 + exp(-target * input))`, averaged or summed; targets are 1 or -1.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.SoftMarginLoss.html>
+    Shape: (*), (*) -> (), or (*) with reduction='none'.
+
+    Counterpart of torch.nn.SoftMarginLoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.SoftMarginLoss.html>
     """
 
     if TYPE_CHECKING:
@@ -338,9 +399,12 @@ class DependentSoftMarginLoss(nn.SoftMarginLoss, DependentModule):
 
 
 class DependentCrossEntropyLoss(nn.CrossEntropyLoss, DependentModule):
-    """Counterpart of torch.nn.CrossEntropyLoss.
+    """`log(sum(exp(input))) - input[target]` of each example, averaged or summed.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html>
+    Each class may have a weight. A target may be a probability for each class, too.
+
+    Counterpart of torch.nn.CrossEntropyLoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html>
     """
 
     if TYPE_CHECKING:
@@ -371,9 +435,13 @@ class DependentCrossEntropyLoss(nn.CrossEntropyLoss, DependentModule):
 class DependentLinearCrossEntropyLoss(
     HasAllDerivatives, nn.LinearCrossEntropyLoss, DependentModule
 ):
-    """Counterpart of torch.nn.LinearCrossEntropyLoss.
+    """CrossEntropyLoss of `linear(input)`, which may be computed in chunks to save memory.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LinearCrossEntropyLoss.html>
+    Counterpart of torch.nn.LinearCrossEntropyLoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LinearCrossEntropyLoss.html>
+
+    Dependents:
+        those of its submodule linear.
     """
 
     linear: DependentLinear = submodule()
@@ -402,9 +470,12 @@ class DependentLinearCrossEntropyLoss(
 
 
 class DependentMultiLabelSoftMarginLoss(nn.MultiLabelSoftMarginLoss, DependentModule):
-    """Counterpart of torch.nn.MultiLabelSoftMarginLoss.
+    """BCEWithLogitsLoss averaged over the classes, then averaged or summed.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelSoftMarginLoss.html>
+    Shape: (N, C), (N, C) -> (), or (N) with reduction='none'; or without N.
+
+    Counterpart of torch.nn.MultiLabelSoftMarginLoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelSoftMarginLoss.html>
     """
 
     if TYPE_CHECKING:
@@ -426,9 +497,14 @@ class DependentMultiLabelSoftMarginLoss(nn.MultiLabelSoftMarginLoss, DependentMo
 
 
 class DependentCosineEmbeddingLoss(nn.CosineEmbeddingLoss, DependentModule):
-    """Counterpart of torch.nn.CosineEmbeddingLoss.
+    """`1 - cos if target == 1 else max(0, cos - margin)`, averaged or summed.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineEmbeddingLoss.html>
+    Where cos is the cosine of the angle between input1 and input2.
+
+    Shape: (N, D), (N, D), (N) -> (), or (N) with reduction='none'; or without N.
+
+    Counterpart of torch.nn.CosineEmbeddingLoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineEmbeddingLoss.html>
     """
 
     if TYPE_CHECKING:
@@ -450,9 +526,14 @@ class DependentCosineEmbeddingLoss(nn.CosineEmbeddingLoss, DependentModule):
 
 
 class DependentMarginRankingLoss(nn.MarginRankingLoss, DependentModule):
-    """Counterpart of torch.nn.MarginRankingLoss.
+    """`max(0, margin - target * (input1 - input2))`, averaged or summed.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.MarginRankingLoss.html>
+    A target is 1 where input1 should be larger, -1 where input2 should.
+
+    Shape: (*), (*), (*) -> (), or (*) with reduction='none'.
+
+    Counterpart of torch.nn.MarginRankingLoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MarginRankingLoss.html>
     """
 
     if TYPE_CHECKING:
@@ -474,9 +555,14 @@ class DependentMarginRankingLoss(nn.MarginRankingLoss, DependentModule):
 
 
 class DependentMultiMarginLoss(nn.MultiMarginLoss, DependentModule):
-    """Counterpart of torch.nn.MultiMarginLoss.
+    """`max(0, margin - input[target] + input[i])**p / C`, summed over the other classes i.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiMarginLoss.html>
+    Averaged or summed. Each class may have a weight.
+
+    Shape: (N, C), (N) -> (), or (N) with reduction='none'; or without N.
+
+    Counterpart of torch.nn.MultiMarginLoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiMarginLoss.html>
     """
 
     if TYPE_CHECKING:
@@ -505,9 +591,15 @@ class DependentMultiMarginLoss(nn.MultiMarginLoss, DependentModule):
 
 
 class DependentTripletMarginLoss(nn.TripletMarginLoss, DependentModule):
-    """Counterpart of torch.nn.TripletMarginLoss.
+    """`max(0, d(anchor, positive) - d(anchor, negative) + margin)`, averaged or summed.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.TripletMarginLoss.html>
+    Where d is PairwiseDistance(p, eps). With swap=True, d(positive, negative) counts,
+    instead of d(anchor, negative) where it is less.
+
+    Shape: (N, D), (N, D), (N, D) -> (), or (N) with reduction='none'; or without N.
+
+    Counterpart of torch.nn.TripletMarginLoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.TripletMarginLoss.html>
     """
 
     if TYPE_CHECKING:
@@ -539,9 +631,13 @@ class DependentTripletMarginLoss(nn.TripletMarginLoss, DependentModule):
 
 
 class DependentTripletMarginWithDistanceLoss(nn.TripletMarginWithDistanceLoss, DependentModule):
-    """Counterpart of torch.nn.TripletMarginWithDistanceLoss.
+    """`max(0, d(anchor, positive) - d(anchor, negative) + margin)`, averaged or summed.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.TripletMarginWithDistanceLoss.html>
+    Where d is distance_function. With swap=True, d(positive, negative) counts instead of
+    d(anchor, negative) where it is less.
+
+    Counterpart of torch.nn.TripletMarginWithDistanceLoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.TripletMarginWithDistanceLoss.html>
     """
 
     if TYPE_CHECKING:
@@ -570,9 +666,15 @@ class DependentTripletMarginWithDistanceLoss(nn.TripletMarginWithDistanceLoss, D
 
 
 class DependentCTCLoss(nn.CTCLoss, DependentModule):
-    """Counterpart of torch.nn.CTCLoss.
+    """Minus the log-probability of target, in all the ways it can be spread over the steps.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.CTCLoss.html>
+    Averaged, after division by the length of each target, or summed. The class blank is no
+    part of a target; equal classes side by side count once.
+
+    Shape: (T, N, C), (N, S), (N), (N) -> (), or (N) with reduction='none'; or without N.
+
+    Counterpart of torch.nn.CTCLoss.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.CTCLoss.html>
     """
 
     if TYPE_CHECKING:

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypedDict
 
 import torch
 import torch.nn.functional as F
@@ -21,9 +22,14 @@ if TYPE_CHECKING:
 
 
 class DependentLocalResponseNorm(nn.LocalResponseNorm, DependentModule):
-    """Counterpart of torch.nn.LocalResponseNorm.
+    """`input / (k + alpha * squares / size)**beta`, over neighbouring channels.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LocalResponseNorm.html>
+    The squares of size channels, at and around each one, are summed.
+
+    Shape: (N, C, *) -> (N, C, *).
+
+    Counterpart of torch.nn.LocalResponseNorm.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LocalResponseNorm.html>
     """
 
     if TYPE_CHECKING:
@@ -39,9 +45,14 @@ class DependentLocalResponseNorm(nn.LocalResponseNorm, DependentModule):
 
 
 class DependentCrossMapLRN2d(NormalisesPlainly, nn.CrossMapLRN2d, DependentModule):
-    """Counterpart of torch.nn.CrossMapLRN2d.
+    """`input / (k + alpha * squares / size)**beta`, over neighbouring channels.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossMapLRN2d.html>
+    The squares of size channels, at and around each one, are summed.
+
+    Shape: (N, C, H, W) -> (N, C, H, W).
+
+    Counterpart of torch.nn.CrossMapLRN2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossMapLRN2d.html>
     """
 
     if TYPE_CHECKING:
@@ -56,19 +67,30 @@ class DependentCrossMapLRN2d(NormalisesPlainly, nn.CrossMapLRN2d, DependentModul
 
 
 class DependentLayerNorm(nn.LayerNorm, DependentModule):
-    """Counterpart of torch.nn.LayerNorm.
+    """`(input - mean) / sqrt(var + eps) * weight + bias`, over the last dimensions.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html>
+    With mean and var of the dimensions in normalized_shape, for all others separately.
+
+    Shape: (*, *normalized_shape) -> (*, *normalized_shape).
+
+    Counterpart of torch.nn.LayerNorm.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html>
 
     Dependents:
-        weight: shape normalized_shape, or None.
-        bias: shape normalized_shape, or None.
+        weight: shape normalized_shape, or None with elementwise_affine=False.
+        bias: shape normalized_shape, or None with elementwise_affine=False or bias=False.
     """
 
     weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def __init__(
             self,
@@ -82,24 +104,41 @@ class DependentLayerNorm(nn.LayerNorm, DependentModule):
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
     def forward(self, input: Tensor) -> Tensor:
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
 
 class DependentGroupNorm(nn.GroupNorm, DependentModule):
-    """Counterpart of torch.nn.GroupNorm.
+    """`(input - mean) / sqrt(var + eps) * weight + bias`, over groups of channels.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.GroupNorm.html>
+    With mean and var of each of num_groups groups, in each example.
+
+    Shape: (N, num_channels, *) -> (N, num_channels, *).
+
+    Counterpart of torch.nn.GroupNorm.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.GroupNorm.html>
 
     Dependents:
-        weight: shape (num_channels,), or None.
-        bias: shape (num_channels,), or None.
+        weight: shape (num_channels,), or None with affine=False.
+        bias: shape (num_channels,), or None with affine=False or bias=False.
     """
 
     weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def __init__(
             self,
@@ -115,22 +154,38 @@ class DependentGroupNorm(nn.GroupNorm, DependentModule):
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
     def forward(self, input: Tensor) -> Tensor:
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
 
 class DependentRMSNorm(nn.RMSNorm, DependentModule):
-    """Counterpart of torch.nn.RMSNorm.
+    """`input / sqrt(mean(input**2) + eps) * weight`, over the last dimensions.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.RMSNorm.html>
+    With the mean over the dimensions in normalized_shape.
+
+    Shape: (*, *normalized_shape) -> (*, *normalized_shape).
+
+    Counterpart of torch.nn.RMSNorm.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.RMSNorm.html>
 
     Dependents:
-        weight: shape normalized_shape, or None.
+        weight: shape normalized_shape, or None with elementwise_affine=False.
     """
 
     weight: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
 
         def __init__(
             self,
@@ -142,6 +197,12 @@ class DependentRMSNorm(nn.RMSNorm, DependentModule):
         ) -> None: ...
 
         def __call__(self, x: Tensor) -> Tensor: ...
+
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
 
     def forward(self, x: Tensor) -> Tensor:
         return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)

@@ -15,9 +15,12 @@ from metann.module import DependentModule
 
 
 class DependentCircularPad1d(nn.CircularPad1d, DependentModule):
-    """Counterpart of torch.nn.CircularPad1d.
+    """Continues the last dimension as if it were a circle.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.CircularPad1d.html>
+    The padding is (left, right).
+
+    Counterpart of torch.nn.CircularPad1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.CircularPad1d.html>
     """
 
     if TYPE_CHECKING:
@@ -30,9 +33,12 @@ class DependentCircularPad1d(nn.CircularPad1d, DependentModule):
 
 
 class DependentCircularPad2d(nn.CircularPad2d, DependentModule):
-    """Counterpart of torch.nn.CircularPad2d.
+    """Continues the last 2 dimensions as if in a circle.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.CircularPad2d.html>
+    The padding is (left, right, top, bottom).
+
+    Counterpart of torch.nn.CircularPad2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.CircularPad2d.html>
     """
 
     if TYPE_CHECKING:
@@ -45,9 +51,12 @@ class DependentCircularPad2d(nn.CircularPad2d, DependentModule):
 
 
 class DependentCircularPad3d(nn.CircularPad3d, DependentModule):
-    """Counterpart of torch.nn.CircularPad3d.
+    """Continues the last 3 dimensions as if in a circle.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.CircularPad3d.html>
+    The padding is (left, right, top, bottom, front, back).
+
+    Counterpart of torch.nn.CircularPad3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.CircularPad3d.html>
     """
 
     if TYPE_CHECKING:
@@ -60,9 +69,12 @@ class DependentCircularPad3d(nn.CircularPad3d, DependentModule):
 
 
 class DependentConstantPad1d(nn.ConstantPad1d, DependentModule):
-    """Counterpart of torch.nn.ConstantPad1d.
+    """Puts value at both ends of the last dimension.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConstantPad1d.html>
+    The padding is (left, right).
+
+    Counterpart of torch.nn.ConstantPad1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConstantPad1d.html>
     """
 
     if TYPE_CHECKING:
@@ -76,9 +88,12 @@ class DependentConstantPad1d(nn.ConstantPad1d, DependentModule):
 
 
 class DependentConstantPad2d(nn.ConstantPad2d, DependentModule):
-    """Counterpart of torch.nn.ConstantPad2d.
+    """Puts value around the last 2 dimensions.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConstantPad2d.html>
+    The padding is (left, right, top, bottom).
+
+    Counterpart of torch.nn.ConstantPad2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConstantPad2d.html>
     """
 
     if TYPE_CHECKING:
@@ -92,9 +107,12 @@ class DependentConstantPad2d(nn.ConstantPad2d, DependentModule):
 
 
 class DependentConstantPad3d(nn.ConstantPad3d, DependentModule):
-    """Counterpart of torch.nn.ConstantPad3d.
+    """Puts value around the last 3 dimensions.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConstantPad3d.html>
+    The padding is (left, right, top, bottom, front, back).
+
+    Counterpart of torch.nn.ConstantPad3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConstantPad3d.html>
     """
 
     if TYPE_CHECKING:
@@ -110,9 +128,12 @@ class DependentConstantPad3d(nn.ConstantPad3d, DependentModule):
 
 
 class DependentReflectionPad1d(nn.ReflectionPad1d, DependentModule):
-    """Counterpart of torch.nn.ReflectionPad1d.
+    """Mirrors the last dimension at its first and last item.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReflectionPad1d.html>
+    The padding is (left, right).
+
+    Counterpart of torch.nn.ReflectionPad1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReflectionPad1d.html>
     """
 
     if TYPE_CHECKING:
@@ -126,9 +147,12 @@ class DependentReflectionPad1d(nn.ReflectionPad1d, DependentModule):
 
 
 class DependentReflectionPad2d(nn.ReflectionPad2d, DependentModule):
-    """Counterpart of torch.nn.ReflectionPad2d.
+    """Mirrors the last 2 dimensions at their outermost items.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReflectionPad2d.html>
+    The padding is (left, right, top, bottom).
+
+    Counterpart of torch.nn.ReflectionPad2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReflectionPad2d.html>
     """
 
     if TYPE_CHECKING:
@@ -142,9 +166,12 @@ class DependentReflectionPad2d(nn.ReflectionPad2d, DependentModule):
 
 
 class DependentReflectionPad3d(nn.ReflectionPad3d, DependentModule):
-    """Counterpart of torch.nn.ReflectionPad3d.
+    """Mirrors the last 3 dimensions at their outermost items.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReflectionPad3d.html>
+    The padding is (left, right, top, bottom, front, back).
+
+    Counterpart of torch.nn.ReflectionPad3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReflectionPad3d.html>
     """
 
     if TYPE_CHECKING:
@@ -158,9 +185,12 @@ class DependentReflectionPad3d(nn.ReflectionPad3d, DependentModule):
 
 
 class DependentReplicationPad1d(nn.ReplicationPad1d, DependentModule):
-    """Counterpart of torch.nn.ReplicationPad1d.
+    """Repeats the first and last item of the last dimension.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReplicationPad1d.html>
+    The padding is (left, right).
+
+    Counterpart of torch.nn.ReplicationPad1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReplicationPad1d.html>
     """
 
     if TYPE_CHECKING:
@@ -174,9 +204,12 @@ class DependentReplicationPad1d(nn.ReplicationPad1d, DependentModule):
 
 
 class DependentReplicationPad2d(nn.ReplicationPad2d, DependentModule):
-    """Counterpart of torch.nn.ReplicationPad2d.
+    """Repeats the outermost items of the last 2 dimensions.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReplicationPad2d.html>
+    The padding is (left, right, top, bottom).
+
+    Counterpart of torch.nn.ReplicationPad2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReplicationPad2d.html>
     """
 
     if TYPE_CHECKING:
@@ -190,9 +223,12 @@ class DependentReplicationPad2d(nn.ReplicationPad2d, DependentModule):
 
 
 class DependentReplicationPad3d(nn.ReplicationPad3d, DependentModule):
-    """Counterpart of torch.nn.ReplicationPad3d.
+    """Repeats the outermost items of the last 3 dimensions.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReplicationPad3d.html>
+    The padding is (left, right, top, bottom, front, back).
+
+    Counterpart of torch.nn.ReplicationPad3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReplicationPad3d.html>
     """
 
     if TYPE_CHECKING:
@@ -206,9 +242,12 @@ class DependentReplicationPad3d(nn.ReplicationPad3d, DependentModule):
 
 
 class DependentZeroPad1d(nn.ZeroPad1d, DependentConstantPad1d):
-    """Counterpart of torch.nn.ZeroPad1d.
+    """Puts zeros at both ends of the last dimension.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ZeroPad1d.html>
+    The padding is (left, right).
+
+    Counterpart of torch.nn.ZeroPad1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ZeroPad1d.html>
     """
 
     if TYPE_CHECKING:
@@ -217,9 +256,12 @@ class DependentZeroPad1d(nn.ZeroPad1d, DependentConstantPad1d):
 
 
 class DependentZeroPad2d(nn.ZeroPad2d, DependentConstantPad2d):
-    """Counterpart of torch.nn.ZeroPad2d.
+    """Puts zeros around the last 2 dimensions.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ZeroPad2d.html>
+    The padding is (left, right, top, bottom).
+
+    Counterpart of torch.nn.ZeroPad2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ZeroPad2d.html>
     """
 
     if TYPE_CHECKING:
@@ -228,9 +270,12 @@ class DependentZeroPad2d(nn.ZeroPad2d, DependentConstantPad2d):
 
 
 class DependentZeroPad3d(nn.ZeroPad3d, DependentConstantPad3d):
-    """Counterpart of torch.nn.ZeroPad3d.
+    """Puts zeros around the last 3 dimensions.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.ZeroPad3d.html>
+    The padding is (left, right, top, bottom, front, back).
+
+    Counterpart of torch.nn.ZeroPad3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ZeroPad3d.html>
     """
 
     if TYPE_CHECKING:

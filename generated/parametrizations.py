@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 
 class DependentOrthogonal(CallsPlainForms, _Orthogonal, DependentModule):
-    """Counterpart of torch.nn.utils.parametrizations._Orthogonal."""
+    """A matrix with orthonormal columns, or rows if it is wide, made of any matrix.
+
+    Counterpart of torch.nn.utils.parametrizations._Orthogonal.
+    """
 
     if TYPE_CHECKING:
 
@@ -40,7 +43,10 @@ class DependentOrthogonal(CallsPlainForms, _Orthogonal, DependentModule):
 
 
 class DependentWeightNorm(_WeightNorm, DependentModule):
-    """Counterpart of torch.nn.utils.parametrizations._WeightNorm."""
+    """`weight_g * weight_v / norm(weight_v)`, with a norm for each index along dim.
+
+    Counterpart of torch.nn.utils.parametrizations._WeightNorm.
+    """
 
     if TYPE_CHECKING:
 
@@ -53,7 +59,12 @@ class DependentWeightNorm(_WeightNorm, DependentModule):
 
 
 class DependentSpectralNorm(CallsPlainForms, _SpectralNorm, DependentModule):
-    """Counterpart of torch.nn.utils.parametrizations._SpectralNorm."""
+    """`weight / sigma`, where sigma is the largest singular value of weight, estimated.
+
+    The estimate is one step better, or n_power_iterations steps, with each call in training.
+
+    Counterpart of torch.nn.utils.parametrizations._SpectralNorm.
+    """
 
     if TYPE_CHECKING:
 

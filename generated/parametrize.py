@@ -16,9 +16,15 @@ from metann.generated.container import DependentModuleList
 
 
 class DependentParametrizationList(ParametrizationList, DependentModuleList):
-    """Counterpart of torch.nn.utils.parametrize.ParametrizationList.
+    """Computes a parametrized tensor: puts the original through each module in turn.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.parametrize.ParametrizationList.html>
+    Counterpart of torch.nn.utils.parametrize.ParametrizationList.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.parametrize.ParametrizationList.html>
+
+    Dependents:
+        original: what the tensor is computed from; shape as the first module takes it.
+        original0, original1, ...: those instead, if the first module takes several.
+        those of the modules in it.
     """
 
     if TYPE_CHECKING:

@@ -15,9 +15,12 @@ from metann.module import DependentModule
 
 
 class DependentPixelShuffle(nn.PixelShuffle, DependentModule):
-    """Counterpart of torch.nn.PixelShuffle.
+    """Puts channels side by side as pixels, in blocks of upscale_factor x upscale_factor.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.PixelShuffle.html>
+    Shape: (*, C * upscale_factor**2, H, W) -> (*, C, H * upscale_factor, W * upscale_factor).
+
+    Counterpart of torch.nn.PixelShuffle.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.PixelShuffle.html>
     """
 
     if TYPE_CHECKING:
@@ -31,9 +34,12 @@ class DependentPixelShuffle(nn.PixelShuffle, DependentModule):
 
 
 class DependentPixelUnshuffle(nn.PixelUnshuffle, DependentModule):
-    """Counterpart of torch.nn.PixelUnshuffle.
+    """Puts the pixels of each block one behind the other, as channels.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.PixelUnshuffle.html>
+    Shape: (*, C, H * downscale_factor, W * downscale_factor) -> (*, C * downscale_factor**2, H, W).
+
+    Counterpart of torch.nn.PixelUnshuffle.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.PixelUnshuffle.html>
     """
 
     if TYPE_CHECKING:

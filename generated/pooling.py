@@ -15,9 +15,14 @@ from metann.module import DependentModule
 
 
 class DependentMaxPool1d(nn.MaxPool1d, DependentModule):
-    """Counterpart of torch.nn.MaxPool1d.
+    """The largest value in each window of kernel_size.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool1d.html>
+    Each size becomes `(size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`.
+
+    Shape: (N, C, L) -> (N, C, L_out), or without N.
+
+    Counterpart of torch.nn.MaxPool1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool1d.html>
     """
 
     if TYPE_CHECKING:
@@ -48,9 +53,14 @@ class DependentMaxPool1d(nn.MaxPool1d, DependentModule):
 
 
 class DependentMaxPool2d(nn.MaxPool2d, DependentModule):
-    """Counterpart of torch.nn.MaxPool2d.
+    """The largest value in each window of kernel_size.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool2d.html>
+    Each size becomes `(size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`.
+
+    Shape: (N, C, H, W) -> (N, C, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.MaxPool2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool2d.html>
     """
 
     if TYPE_CHECKING:
@@ -81,9 +91,14 @@ class DependentMaxPool2d(nn.MaxPool2d, DependentModule):
 
 
 class DependentMaxPool3d(nn.MaxPool3d, DependentModule):
-    """Counterpart of torch.nn.MaxPool3d.
+    """The largest value in each window of kernel_size.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool3d.html>
+    Each size becomes `(size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`.
+
+    Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.MaxPool3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool3d.html>
     """
 
     if TYPE_CHECKING:
@@ -114,9 +129,10 @@ class DependentMaxPool3d(nn.MaxPool3d, DependentModule):
 
 
 class DependentMaxUnpool1d(nn.MaxUnpool1d, DependentModule):
-    """Counterpart of torch.nn.MaxUnpool1d.
+    """Puts each value where MaxPool1d found it, which indices say; elsewhere zeros.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool1d.html>
+    Counterpart of torch.nn.MaxUnpool1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool1d.html>
     """
 
     if TYPE_CHECKING:
@@ -147,9 +163,10 @@ class DependentMaxUnpool1d(nn.MaxUnpool1d, DependentModule):
 
 
 class DependentMaxUnpool2d(nn.MaxUnpool2d, DependentModule):
-    """Counterpart of torch.nn.MaxUnpool2d.
+    """Puts each value where MaxPool2d found it, which indices say; elsewhere zeros.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool2d.html>
+    Counterpart of torch.nn.MaxUnpool2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool2d.html>
     """
 
     if TYPE_CHECKING:
@@ -180,9 +197,10 @@ class DependentMaxUnpool2d(nn.MaxUnpool2d, DependentModule):
 
 
 class DependentMaxUnpool3d(nn.MaxUnpool3d, DependentModule):
-    """Counterpart of torch.nn.MaxUnpool3d.
+    """Puts each value where MaxPool3d found it, which indices say; elsewhere zeros.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool3d.html>
+    Counterpart of torch.nn.MaxUnpool3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool3d.html>
     """
 
     if TYPE_CHECKING:
@@ -213,9 +231,14 @@ class DependentMaxUnpool3d(nn.MaxUnpool3d, DependentModule):
 
 
 class DependentAvgPool1d(nn.AvgPool1d, DependentModule):
-    """Counterpart of torch.nn.AvgPool1d.
+    """The mean of each window of kernel_size.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool1d.html>
+    Each size becomes `(size + 2 * padding - kernel_size) // stride + 1`.
+
+    Shape: (N, C, L) -> (N, C, L_out), or without N.
+
+    Counterpart of torch.nn.AvgPool1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool1d.html>
     """
 
     if TYPE_CHECKING:
@@ -243,9 +266,14 @@ class DependentAvgPool1d(nn.AvgPool1d, DependentModule):
 
 
 class DependentAvgPool2d(nn.AvgPool2d, DependentModule):
-    """Counterpart of torch.nn.AvgPool2d.
+    """The mean of each window of kernel_size.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool2d.html>
+    Each size becomes `(size + 2 * padding - kernel_size) // stride + 1`.
+
+    Shape: (N, C, H, W) -> (N, C, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.AvgPool2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool2d.html>
     """
 
     if TYPE_CHECKING:
@@ -275,9 +303,14 @@ class DependentAvgPool2d(nn.AvgPool2d, DependentModule):
 
 
 class DependentAvgPool3d(nn.AvgPool3d, DependentModule):
-    """Counterpart of torch.nn.AvgPool3d.
+    """The mean of each window of kernel_size.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool3d.html>
+    Each size becomes `(size + 2 * padding - kernel_size) // stride + 1`.
+
+    Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.AvgPool3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool3d.html>
     """
 
     if TYPE_CHECKING:
@@ -307,9 +340,14 @@ class DependentAvgPool3d(nn.AvgPool3d, DependentModule):
 
 
 class DependentFractionalMaxPool2d(nn.FractionalMaxPool2d, DependentModule):
-    """Counterpart of torch.nn.FractionalMaxPool2d.
+    """The largest value in each window of kernel_size, at random places.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.FractionalMaxPool2d.html>
+    There are output_size windows, or output_ratio times as many as there are pixels.
+
+    Shape: (N, C, H, W) -> (N, C, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.FractionalMaxPool2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.FractionalMaxPool2d.html>
     """
 
     if TYPE_CHECKING:
@@ -338,9 +376,14 @@ class DependentFractionalMaxPool2d(nn.FractionalMaxPool2d, DependentModule):
 
 
 class DependentFractionalMaxPool3d(nn.FractionalMaxPool3d, DependentModule):
-    """Counterpart of torch.nn.FractionalMaxPool3d.
+    """The largest value in each window of kernel_size, at random places.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.FractionalMaxPool3d.html>
+    There are output_size windows, or output_ratio times as many as there are voxels.
+
+    Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.FractionalMaxPool3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.FractionalMaxPool3d.html>
     """
 
     if TYPE_CHECKING:
@@ -369,9 +412,14 @@ class DependentFractionalMaxPool3d(nn.FractionalMaxPool3d, DependentModule):
 
 
 class DependentLPPool1d(nn.LPPool1d, DependentModule):
-    """Counterpart of torch.nn.LPPool1d.
+    """`sum(x**norm_type)**(1 / norm_type)` over each window x of kernel_size.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool1d.html>
+    Each size becomes `(size - kernel_size) // stride + 1`.
+
+    Shape: (N, C, L) -> (N, C, L_out), or without N.
+
+    Counterpart of torch.nn.LPPool1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool1d.html>
     """
 
     if TYPE_CHECKING:
@@ -393,9 +441,14 @@ class DependentLPPool1d(nn.LPPool1d, DependentModule):
 
 
 class DependentLPPool2d(nn.LPPool2d, DependentModule):
-    """Counterpart of torch.nn.LPPool2d.
+    """`sum(x**norm_type)**(1 / norm_type)` over each window x of kernel_size.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool2d.html>
+    Each size becomes `(size - kernel_size) // stride + 1`.
+
+    Shape: (N, C, H, W) -> (N, C, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.LPPool2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool2d.html>
     """
 
     if TYPE_CHECKING:
@@ -417,9 +470,14 @@ class DependentLPPool2d(nn.LPPool2d, DependentModule):
 
 
 class DependentLPPool3d(nn.LPPool3d, DependentModule):
-    """Counterpart of torch.nn.LPPool3d.
+    """`sum(x**norm_type)**(1 / norm_type)` over each window x of kernel_size.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool3d.html>
+    Each size becomes `(size - kernel_size) // stride + 1`.
+
+    Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.LPPool3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool3d.html>
     """
 
     if TYPE_CHECKING:
@@ -441,9 +499,14 @@ class DependentLPPool3d(nn.LPPool3d, DependentModule):
 
 
 class DependentAdaptiveMaxPool1d(nn.AdaptiveMaxPool1d, DependentModule):
-    """Counterpart of torch.nn.AdaptiveMaxPool1d.
+    """The largest value in each window.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool1d.html>
+    There are output_size windows; they cover all, and overlap where sizes do not divide.
+
+    Shape: (N, C, L) -> (N, C, output_size), or without N.
+
+    Counterpart of torch.nn.AdaptiveMaxPool1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool1d.html>
     """
 
     if TYPE_CHECKING:
@@ -464,9 +527,14 @@ class DependentAdaptiveMaxPool1d(nn.AdaptiveMaxPool1d, DependentModule):
 
 
 class DependentAdaptiveMaxPool2d(nn.AdaptiveMaxPool2d, DependentModule):
-    """Counterpart of torch.nn.AdaptiveMaxPool2d.
+    """The largest value in each window.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool2d.html>
+    There are output_size windows; they cover all, and overlap where sizes do not divide.
+
+    Shape: (N, C, H, W) -> (N, C, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.AdaptiveMaxPool2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool2d.html>
     """
 
     if TYPE_CHECKING:
@@ -487,9 +555,14 @@ class DependentAdaptiveMaxPool2d(nn.AdaptiveMaxPool2d, DependentModule):
 
 
 class DependentAdaptiveMaxPool3d(nn.AdaptiveMaxPool3d, DependentModule):
-    """Counterpart of torch.nn.AdaptiveMaxPool3d.
+    """The largest value in each window.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool3d.html>
+    There are output_size windows; they cover all, and overlap where sizes do not divide.
+
+    Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.AdaptiveMaxPool3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool3d.html>
     """
 
     if TYPE_CHECKING:
@@ -510,9 +583,14 @@ class DependentAdaptiveMaxPool3d(nn.AdaptiveMaxPool3d, DependentModule):
 
 
 class DependentAdaptiveAvgPool1d(nn.AdaptiveAvgPool1d, DependentModule):
-    """Counterpart of torch.nn.AdaptiveAvgPool1d.
+    """The mean of each window.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool1d.html>
+    There are output_size windows; they cover all, and overlap where sizes do not divide.
+
+    Shape: (N, C, L) -> (N, C, output_size), or without N.
+
+    Counterpart of torch.nn.AdaptiveAvgPool1d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool1d.html>
     """
 
     if TYPE_CHECKING:
@@ -526,9 +604,14 @@ class DependentAdaptiveAvgPool1d(nn.AdaptiveAvgPool1d, DependentModule):
 
 
 class DependentAdaptiveAvgPool2d(nn.AdaptiveAvgPool2d, DependentModule):
-    """Counterpart of torch.nn.AdaptiveAvgPool2d.
+    """The mean of each window.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool2d.html>
+    There are output_size windows; they cover all, and overlap where sizes do not divide.
+
+    Shape: (N, C, H, W) -> (N, C, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.AdaptiveAvgPool2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool2d.html>
     """
 
     if TYPE_CHECKING:
@@ -542,9 +625,14 @@ class DependentAdaptiveAvgPool2d(nn.AdaptiveAvgPool2d, DependentModule):
 
 
 class DependentAdaptiveAvgPool3d(nn.AdaptiveAvgPool3d, DependentModule):
-    """Counterpart of torch.nn.AdaptiveAvgPool3d.
+    """The mean of each window.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool3d.html>
+    There are output_size windows; they cover all, and overlap where sizes do not divide.
+
+    Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), or without N.
+
+    Counterpart of torch.nn.AdaptiveAvgPool3d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool3d.html>
     """
 
     if TYPE_CHECKING:

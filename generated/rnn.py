@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypedDict, overload
 
 import torch
 from torch import Tensor, nn
@@ -21,16 +22,20 @@ if TYPE_CHECKING:
 
 
 class DependentRNNBase(FlatWeights, nn.RNNBase, DependentModule):
-    """Counterpart of torch.nn.RNNBase.
+    """What RNN, LSTM and GRU have in common: the weights; it has no forward.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.RNNBase.html>
+    H is `proj_size or hidden_size`, and W is `input_size if k == 0 else (1 + bidirectional) * H`.
+    G is `4 if mode == 'LSTM' else 3 if mode == 'GRU' else 1`.
+
+    Counterpart of torch.nn.RNNBase.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.RNNBase.html>
 
     Dependents:
-        weight_ih_l[k], weight_ih_l[k]_reverse: shape (gate_size, layer_input_size).
-        weight_hh_l[k], weight_hh_l[k]_reverse: shape (gate_size, real_hidden_size).
-        bias_ih_l[k], bias_ih_l[k]_reverse: shape (gate_size,).
-        bias_hh_l[k], bias_hh_l[k]_reverse: shape (gate_size,).
-        weight_hr_l[k], weight_hr_l[k]_reverse: shape (proj_size, hidden_size).
+        weight_ih_l[k], weight_ih_l[k]_reverse: shape (G * hidden_size, W).
+        weight_hh_l[k], weight_hh_l[k]_reverse: shape (G * hidden_size, H).
+        bias_ih_l[k], bias_ih_l[k]_reverse: shape (G * hidden_size,), absent with bias=False.
+        bias_hh_l[k], bias_hh_l[k]_reverse: shape (G * hidden_size,), absent with bias=False.
+        weight_hr_l[k], weight_hr_l[k]_reverse: shape (proj_size, hidden_size), if proj_size.
     """
 
     if TYPE_CHECKING:
@@ -52,16 +57,22 @@ class DependentRNNBase(FlatWeights, nn.RNNBase, DependentModule):
 
 
 class DependentRNN(StepsPlainly, nn.RNN, DependentRNNBase):
-    """Counterpart of torch.nn.RNN.
+    """`h = tanh(weight_ih @ x + bias_ih + weight_hh @ h + bias_hh)` at each step.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html>
+    The nonlinearity may be 'relu' instead. With batch_first=True, N comes before L.
+    W is `input_size if k == 0 else (1 + bidirectional) * hidden_size`.
+
+    Shape: (L, N, input_size) -> (L, N, (1 + bidirectional) * hidden_size), (S, N, hidden_size),
+    or without N.
+
+    Counterpart of torch.nn.RNN.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html>
 
     Dependents:
-        weight_ih_l[k], weight_ih_l[k]_reverse: shape (gate_size, layer_input_size).
-        weight_hh_l[k], weight_hh_l[k]_reverse: shape (gate_size, real_hidden_size).
-        bias_ih_l[k], bias_ih_l[k]_reverse: shape (gate_size,).
-        bias_hh_l[k], bias_hh_l[k]_reverse: shape (gate_size,).
-        weight_hr_l[k], weight_hr_l[k]_reverse: shape (proj_size, hidden_size).
+        weight_ih_l[k], weight_ih_l[k]_reverse: shape (hidden_size, W).
+        weight_hh_l[k], weight_hh_l[k]_reverse: shape (hidden_size, hidden_size).
+        bias_ih_l[k], bias_ih_l[k]_reverse: shape (hidden_size,), absent with bias=False.
+        bias_hh_l[k], bias_hh_l[k]_reverse: shape (hidden_size,), absent with bias=False.
     """
 
     if TYPE_CHECKING:
@@ -105,16 +116,25 @@ class DependentRNN(StepsPlainly, nn.RNN, DependentRNNBase):
 class DependentLSTM(  # pyright: ignore[reportIncompatibleMethodOverride]
     StepsPlainly, nn.LSTM, DependentRNNBase
 ):
-    """Counterpart of torch.nn.LSTM.
+    """`c = f * c + i * g; h = o * tanh(c)` at each step, with gates i, f, g, o of x and h.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html>
+    i, f and o are sigmoids, g is a tanh, of the four parts of
+    `weight_ih @ x + bias_ih + weight_hh @ h + bias_hh`.
+    With proj_size, h becomes `weight_hr @ h`. With batch_first=True, N comes before L.
+    H is `proj_size or hidden_size`, and W is `input_size if k == 0 else (1 + bidirectional) * H`.
+
+    Shape: (L, N, input_size) -> (L, N, (1 + bidirectional) * H), (S, N, H), (S, N, hidden_size),
+    or without N.
+
+    Counterpart of torch.nn.LSTM.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html>
 
     Dependents:
-        weight_ih_l[k], weight_ih_l[k]_reverse: shape (gate_size, layer_input_size).
-        weight_hh_l[k], weight_hh_l[k]_reverse: shape (gate_size, real_hidden_size).
-        bias_ih_l[k], bias_ih_l[k]_reverse: shape (gate_size,).
-        bias_hh_l[k], bias_hh_l[k]_reverse: shape (gate_size,).
-        weight_hr_l[k], weight_hr_l[k]_reverse: shape (proj_size, hidden_size).
+        weight_ih_l[k], weight_ih_l[k]_reverse: shape (4 * hidden_size, W).
+        weight_hh_l[k], weight_hh_l[k]_reverse: shape (4 * hidden_size, H).
+        bias_ih_l[k], bias_ih_l[k]_reverse: shape (4 * hidden_size,), absent with bias=False.
+        bias_hh_l[k], bias_hh_l[k]_reverse: shape (4 * hidden_size,), absent with bias=False.
+        weight_hr_l[k], weight_hr_l[k]_reverse: shape (proj_size, hidden_size), if proj_size.
     """
 
     if TYPE_CHECKING:
@@ -159,16 +179,25 @@ class DependentLSTM(  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
 class DependentGRU(StepsPlainly, nn.GRU, DependentRNNBase):
-    """Counterpart of torch.nn.GRU.
+    """`h = (1 - z) * n + z * h` at each step, with gates r, z, n of x and h.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.GRU.html>
+    r and z are sigmoids of the first two of the three parts of
+    `weight_ih @ x + bias_ih + weight_hh @ h + bias_hh`;
+    n is tanh of the third, where r multiplies the part of `weight_hh @ h + bias_hh`.
+    With batch_first=True, N comes before L.
+    W is `input_size if k == 0 else (1 + bidirectional) * hidden_size`.
+
+    Shape: (L, N, input_size) -> (L, N, (1 + bidirectional) * hidden_size), (S, N, hidden_size),
+    or without N.
+
+    Counterpart of torch.nn.GRU.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.GRU.html>
 
     Dependents:
-        weight_ih_l[k], weight_ih_l[k]_reverse: shape (gate_size, layer_input_size).
-        weight_hh_l[k], weight_hh_l[k]_reverse: shape (gate_size, real_hidden_size).
-        bias_ih_l[k], bias_ih_l[k]_reverse: shape (gate_size,).
-        bias_hh_l[k], bias_hh_l[k]_reverse: shape (gate_size,).
-        weight_hr_l[k], weight_hr_l[k]_reverse: shape (proj_size, hidden_size).
+        weight_ih_l[k], weight_ih_l[k]_reverse: shape (3 * hidden_size, W).
+        weight_hh_l[k], weight_hh_l[k]_reverse: shape (3 * hidden_size, hidden_size).
+        bias_ih_l[k], bias_ih_l[k]_reverse: shape (3 * hidden_size,), absent with bias=False.
+        bias_hh_l[k], bias_hh_l[k]_reverse: shape (3 * hidden_size,), absent with bias=False.
     """
 
     if TYPE_CHECKING:
@@ -208,13 +237,15 @@ class DependentGRU(StepsPlainly, nn.GRU, DependentRNNBase):
 
 
 class DependentRNNCellBase(nn.RNNCellBase, DependentModule):
-    """Counterpart of torch.nn.RNNCellBase.
+    """What RNNCell, LSTMCell and GRUCell have in common: the weights; it has no forward.
+
+    Counterpart of torch.nn.RNNCellBase.
 
     Dependents:
         weight_ih: shape (num_chunks * hidden_size, input_size).
         weight_hh: shape (num_chunks * hidden_size, hidden_size).
-        bias_ih: shape (num_chunks * hidden_size,), or None.
-        bias_hh: shape (num_chunks * hidden_size,), or None.
+        bias_ih: shape (num_chunks * hidden_size,), or None with bias=False.
+        bias_hh: shape (num_chunks * hidden_size,), or None with bias=False.
     """
 
     weight_ih: Tensor = dependent()
@@ -223,6 +254,14 @@ class DependentRNNCellBase(nn.RNNCellBase, DependentModule):
     bias_hh: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as Parameter
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight_ih: Tensor
+            weight_hh: Tensor
+            bias_ih: Tensor
+            bias_hh: Tensor
 
         def __init__(
             self,
@@ -234,11 +273,28 @@ class DependentRNNCellBase(nn.RNNCellBase, DependentModule):
             dtype: torch.dtype | None = None,
         ) -> None: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
 
 class DependentRNNCell(StepsPlainly, nn.RNNCell, DependentRNNCellBase):
-    """Counterpart of torch.nn.RNNCell.
+    """`h = tanh(weight_ih @ x + bias_ih + weight_hh @ h + bias_hh)`: one step of RNN.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.RNNCell.html>
+    The nonlinearity may be 'relu' instead.
+
+    Shape: (N, input_size) -> (N, hidden_size), or without N.
+
+    Counterpart of torch.nn.RNNCell.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.RNNCell.html>
+
+    Dependents:
+        weight_ih: shape (hidden_size, input_size).
+        weight_hh: shape (hidden_size, hidden_size).
+        bias_ih: shape (hidden_size,), or None with bias=False.
+        bias_hh: shape (hidden_size,), or None with bias=False.
     """
 
     if TYPE_CHECKING:
@@ -259,9 +315,21 @@ class DependentRNNCell(StepsPlainly, nn.RNNCell, DependentRNNCellBase):
 
 
 class DependentLSTMCell(StepsPlainly, nn.LSTMCell, DependentRNNCellBase):
-    """Counterpart of torch.nn.LSTMCell.
+    """`c = f * c + i * g; h = o * tanh(c)`: one step of LSTM.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTMCell.html>
+    i, f and o are sigmoids, g is a tanh, of the four parts of
+    `weight_ih @ x + bias_ih + weight_hh @ h + bias_hh`.
+
+    Shape: (N, input_size) -> (N, hidden_size), (N, hidden_size), or without N.
+
+    Counterpart of torch.nn.LSTMCell.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTMCell.html>
+
+    Dependents:
+        weight_ih: shape (4 * hidden_size, input_size).
+        weight_hh: shape (4 * hidden_size, hidden_size).
+        bias_ih: shape (4 * hidden_size,), or None with bias=False.
+        bias_hh: shape (4 * hidden_size,), or None with bias=False.
     """
 
     if TYPE_CHECKING:
@@ -285,9 +353,22 @@ class DependentLSTMCell(StepsPlainly, nn.LSTMCell, DependentRNNCellBase):
 
 
 class DependentGRUCell(StepsPlainly, nn.GRUCell, DependentRNNCellBase):
-    """Counterpart of torch.nn.GRUCell.
+    """`h = (1 - z) * n + z * h`: one step of GRU.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.GRUCell.html>
+    r and z are sigmoids of the first two of the three parts of
+    `weight_ih @ x + bias_ih + weight_hh @ h + bias_hh`;
+    n is tanh of the third, where r multiplies the part of `weight_hh @ h + bias_hh`.
+
+    Shape: (N, input_size) -> (N, hidden_size), or without N.
+
+    Counterpart of torch.nn.GRUCell.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.GRUCell.html>
+
+    Dependents:
+        weight_ih: shape (3 * hidden_size, input_size).
+        weight_hh: shape (3 * hidden_size, hidden_size).
+        bias_ih: shape (3 * hidden_size,), or None with bias=False.
+        bias_hh: shape (3 * hidden_size,), or None with bias=False.
     """
 
     if TYPE_CHECKING:

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +22,14 @@ if TYPE_CHECKING:
 
 
 class DependentEmbedding(Renormalises, nn.Embedding, DependentModule):
-    """Counterpart of torch.nn.Embedding.
+    """`weight[input]`: the row of weight for each index.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html>
+    With max_norm, rows that are longer are cut to that length.
+
+    Shape: (*) -> (*, embedding_dim).
+
+    Counterpart of torch.nn.Embedding.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html>
 
     Dependents:
         weight: shape (num_embeddings, embedding_dim).
@@ -32,6 +38,11 @@ class DependentEmbedding(Renormalises, nn.Embedding, DependentModule):
     weight: Tensor = dependent()
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
 
         def __init__(
             self,
@@ -50,6 +61,12 @@ class DependentEmbedding(Renormalises, nn.Embedding, DependentModule):
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
+
     def forward(self, input: Tensor) -> Tensor:
         return functional.embedding(
             input,
@@ -63,9 +80,12 @@ class DependentEmbedding(Renormalises, nn.Embedding, DependentModule):
 
 
 class DependentEmbeddingBag(Renormalises, nn.EmbeddingBag, DependentModule):
-    """Counterpart of torch.nn.EmbeddingBag.
+    """The mean, sum or maximum (mode) of the rows `weight[input]` of each bag of indices.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.EmbeddingBag.html>
+    Bags are the rows of a 2-dimensional input; or input is flat, and they start at offsets.
+
+    Counterpart of torch.nn.EmbeddingBag.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.EmbeddingBag.html>
 
     Dependents:
         weight: shape (num_embeddings, embedding_dim).
@@ -74,6 +94,11 @@ class DependentEmbeddingBag(Renormalises, nn.EmbeddingBag, DependentModule):
     weight: Tensor = dependent()
 
     if TYPE_CHECKING:
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
 
         def __init__(
             self,
@@ -97,6 +122,12 @@ class DependentEmbeddingBag(Renormalises, nn.EmbeddingBag, DependentModule):
             offsets: Tensor | None = None,
             per_sample_weights: Tensor | None = None,
         ) -> Tensor: ...
+
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
 
     def forward(
         self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None

@@ -27,9 +27,17 @@ if TYPE_CHECKING:
 
 
 class DependentTransformer(nn.Transformer, DependentModule):
-    """Counterpart of torch.nn.Transformer.
+    """`decoder(tgt, encoder(src))`; both may be replaced.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Transformer.html>
+    With batch_first=True, N comes before L and S.
+
+    Shape: (S, N, d_model), (L, N, d_model) -> (L, N, d_model), or without N.
+
+    Counterpart of torch.nn.Transformer.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Transformer.html>
+
+    Dependents:
+        those of its submodules encoder, decoder.
     """
 
     if TYPE_CHECKING:
@@ -85,9 +93,13 @@ class DependentTransformer(nn.Transformer, DependentModule):
 
 
 class DependentTransformerEncoder(CallsPlainForms, nn.TransformerEncoder, DependentModule):
-    """Counterpart of torch.nn.TransformerEncoder.
+    """Calls num_layers copies of encoder_layer in turn, then norm if there is one.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerEncoder.html>
+    Counterpart of torch.nn.TransformerEncoder.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerEncoder.html>
+
+    Dependents:
+        those of its submodules layers, norm.
     """
 
     if TYPE_CHECKING:
@@ -119,9 +131,13 @@ class DependentTransformerEncoder(CallsPlainForms, nn.TransformerEncoder, Depend
 
 
 class DependentTransformerDecoder(nn.TransformerDecoder, DependentModule):
-    """Counterpart of torch.nn.TransformerDecoder.
+    """Calls num_layers copies of decoder_layer in turn, each with memory, then norm, if any.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerDecoder.html>
+    Counterpart of torch.nn.TransformerDecoder.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerDecoder.html>
+
+    Dependents:
+        those of its submodules layers, norm.
     """
 
     if TYPE_CHECKING:
@@ -161,9 +177,18 @@ class DependentTransformerDecoder(nn.TransformerDecoder, DependentModule):
 class DependentTransformerEncoderLayer(
     CallsPlainForms, nn.TransformerEncoderLayer, DependentModule
 ):
-    """Counterpart of torch.nn.TransformerEncoderLayer.
+    """`x = norm1(x + self_attn(x))`, then `norm2(x + linear2(activation(linear1(x))))`.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerEncoderLayer.html>
+    In training, with dropout of what is added, and after the activation.
+    With norm_first=True each norm is of what a part is called with: `x + part(norm(x))`.
+
+    Shape: (L, N, d_model) -> (L, N, d_model), or without N.
+
+    Counterpart of torch.nn.TransformerEncoderLayer.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerEncoderLayer.html>
+
+    Dependents:
+        those of its submodules self_attn, linear1, linear2, norm1, norm2.
     """
 
     self_attn: DependentMultiheadAttention = submodule()
@@ -210,9 +235,19 @@ class DependentTransformerEncoderLayer(
 
 
 class DependentTransformerDecoderLayer(nn.TransformerDecoderLayer, DependentModule):
-    """Counterpart of torch.nn.TransformerDecoderLayer.
+    """TransformerEncoderLayer with attention to memory between its two parts.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerDecoderLayer.html>
+    `x = norm1(x + self_attn(x))`, `x = norm2(x + multihead_attn(x, memory))`, then
+    `norm3(x + linear2(activation(linear1(x))))`.
+    With norm_first=True each norm is of what a part is called with: `x + part(norm(x))`.
+
+    Shape: (L, N, d_model), (S, N, d_model) -> (L, N, d_model), or without N.
+
+    Counterpart of torch.nn.TransformerDecoderLayer.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerDecoderLayer.html>
+
+    Dependents:
+        those of its submodules self_attn, multihead_attn, linear1, linear2, norm1, norm2, norm3.
     """
 
     self_attn: DependentMultiheadAttention = submodule()

@@ -15,9 +15,14 @@ from metann.module import DependentModule
 
 
 class DependentUpsample(nn.Upsample, DependentModule):
-    """Counterpart of torch.nn.Upsample.
+    """Resizes all but the first 2 dimensions, to size or by scale_factor.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Upsample.html>
+    New values are interpolated by mode; 'nearest' repeats old ones.
+
+    Shape: (N, C, *) -> (N, C, *_out).
+
+    Counterpart of torch.nn.Upsample.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Upsample.html>
     """
 
     if TYPE_CHECKING:
@@ -45,9 +50,12 @@ class DependentUpsample(nn.Upsample, DependentModule):
 
 
 class DependentUpsamplingNearest2d(nn.UpsamplingNearest2d, DependentUpsample):
-    """Counterpart of torch.nn.UpsamplingNearest2d.
+    """Resizes images by repeating pixels, to size or by scale_factor.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.UpsamplingNearest2d.html>
+    Shape: (N, C, H, W) -> (N, C, H_out, W_out).
+
+    Counterpart of torch.nn.UpsamplingNearest2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.UpsamplingNearest2d.html>
     """
 
     if TYPE_CHECKING:
@@ -60,9 +68,14 @@ class DependentUpsamplingNearest2d(nn.UpsamplingNearest2d, DependentUpsample):
 
 
 class DependentUpsamplingBilinear2d(nn.UpsamplingBilinear2d, DependentUpsample):
-    """Counterpart of torch.nn.UpsamplingBilinear2d.
+    """Resizes images by interpolating between pixels, to size or by scale_factor.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.UpsamplingBilinear2d.html>
+    The pixels in the four corners stay as they are.
+
+    Shape: (N, C, H, W) -> (N, C, H_out, W_out).
+
+    Counterpart of torch.nn.UpsamplingBilinear2d.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.UpsamplingBilinear2d.html>
     """
 
     if TYPE_CHECKING:

@@ -34,6 +34,7 @@ RUNTIME = (
 PACKAGES = {
     "metann.codegen.rewriting",
     "metann.codegen.users",
+    "metann.codegen.words",
     "metann.functional",
     "metann.generated",
     "metann.layers",
@@ -43,13 +44,14 @@ PACKAGES = {
 # Apart from the runtime: read -> plan -> render -> format -> write, and the command over them.
 CODEGEN = (
     "metann.errors metann.replaced",
-    "metann.codegen.errors metann.codegen.facts metann.codegen.source metann.codegen.syntax",
+    "metann.codegen.errors metann.codegen.facts metann.codegen.source metann.codegen.syntax "
+    "metann.codegen.words",
     "metann.codegen.registrations metann.codegen.submodules metann.codegen.version",
     "metann.codegen.read",
     "metann.codegen.library metann.codegen.model",
     "metann.codegen.clashes metann.codegen.dependents metann.codegen.imports",
     "metann.codegen.spelling",
-    "metann.codegen.methods",
+    "metann.codegen.documenting metann.codegen.methods",
     "metann.codegen.layers",
     "metann.codegen.plan",
     "metann.codegen.render",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from metann.codegen.facts import NUMBERED
 from metann.codegen.library import Library
 from metann.codegen.model import DependentPlan
-from metann.codegen.source import Registration, SourceClass
+from metann.codegen.source import Function, Registration, SourceClass
 
 _LITERALS = {"True": True, "False": False}
 
@@ -20,22 +19,12 @@ def plan_dependents(
     Example: Linear -> weight of shape (out_features, in_features), bias of shape
     (out_features,) or None; ReLU -> none
     """
-    inherited = () if above is None else _dependents(library, above)
-    own = (item for item in _dependents(library, source) if item not in inherited)
-    return (*own, *_numbered(library, source))
+    inherited = () if above is None else all_dependents(library, above)
+    return tuple(item for item in all_dependents(library, source) if item not in inherited)
 
 
-def _numbered(library: Library, source: SourceClass) -> Iterator[DependentPlan]:
-    """Those that only the docstring can show; a reader of LSTM looks for them there, too.
-
-    Example: LSTM -> "weight_ih_l[k], weight_ih_l[k]_reverse" and four more
-    """
-    for item in library.mro(source):
-        for names, shape in NUMBERED.get(item.qualified_name, {}).items():
-            yield DependentPlan(names, (shape,))
-
-
-def _dependents(library: Library, source: SourceClass) -> tuple[DependentPlan, ...]:
+def all_dependents(library: Library, source: SourceClass) -> tuple[DependentPlan, ...]:
+    """The dependents of a layer, those that the counterparts of its bases declare, too."""
     mro = library.mro(source)
     found: dict[str, list[tuple[Registration, bool]]] = {}
     for item, constants in reversed(list(_constants(mro))):
@@ -57,8 +46,30 @@ def _dependent(
         name=name,
         shapes=tuple(dict.fromkeys(known)),
         is_optional=is_optional,
+        none_with=_none_with([entry for entry, _ in entries], mro) if is_optional else "",
         torch_type=_conflicting(annotation),
     )
+
+
+def _none_with(entries: Sequence[Registration], mro: Sequence[SourceClass]) -> str:
+    """The arguments of the constructor that make it None; empty if it is not only up to them.
+
+    Example: "elementwise_affine=False or bias=False"
+    """
+    conditions = next((item.conditions for item in reversed(entries) if not item.is_none), ())
+    constructors = [item.methods["__init__"] for item in mro if "__init__" in item.methods]
+    flags = [set(_flags(constructor)) for constructor in constructors]
+    if not {name for name, _ in conditions} <= set[str]().union(*flags):
+        return ""
+    # What only the constructor of a base takes is left to its default.
+    return " or ".join(f"{name}={not value}" for name, value in conditions if name in flags[0])
+
+
+def _flags(constructor: Function) -> Iterator[str]:
+    """The arguments that are True or False."""
+    for argument in constructor.signatures[-1].arguments:
+        if argument.annotation == "bool" or argument.default in _LITERALS:
+            yield argument.name
 
 
 def _conflicting(annotation: str | None) -> str | None:

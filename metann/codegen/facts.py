@@ -66,18 +66,6 @@ UNTYPED: Mapping[str, str] = {
     "input.unflatten": "type: ignore[no-any-return]  # torch does not annotate it",
 }
 
-# Weights whose names a constructor makes up as it goes, so that no assignment names them; with
-# their shapes in the words of that constructor. For the docstring: no attribute can be declared.
-NUMBERED: Mapping[str, Mapping[str, str]] = {
-    "torch.nn.modules.rnn.RNNBase": {
-        "weight_ih_l[k], weight_ih_l[k]_reverse": "(gate_size, layer_input_size)",
-        "weight_hh_l[k], weight_hh_l[k]_reverse": "(gate_size, real_hidden_size)",
-        "bias_ih_l[k], bias_ih_l[k]_reverse": "(gate_size,)",
-        "bias_hh_l[k], bias_hh_l[k]_reverse": "(gate_size,)",
-        "weight_hr_l[k], weight_hr_l[k]_reverse": "(proj_size, hidden_size)",
-    },
-}
-
 # Where torch's type stubs take less than torch, and than its own layers pass: the argument, and
 # what its line has to say to mypy and pyright. The overloads of functional.pyi know True and
 # False, but no bool; those of max_unpool and adaptive_max_pool know tuples of any length, but no

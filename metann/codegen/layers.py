@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from metann.codegen.clashes import find_clashes
 from metann.codegen.dependents import plan_dependents
+from metann.codegen.documenting import plan_docstring
 from metann.codegen.facts import MIXINS, WITHOUT_PAGE
 from metann.codegen.library import Library
 from metann.codegen.methods import MethodPlanner
@@ -54,10 +55,18 @@ class LayerPlanner:
             runtime |= {ImportPlan("warnings")}
         dependents = plan_dependents(self.library, source, above)
         submodules = self._submodules(source)
+        substitutes = self.substitutes(source)
+        if above is not None and substitutes == self.substitutes(above):
+            substitutes = ()  # It inherits the method.
         imports = runtime | constructor.imports | forward.imports
         if any(item.name.isidentifier() for item in dependents):
             runtime |= {ImportPlan("metann.fields", "dependent")}
             imports |= {*runtime, ImportPlan("torch", "Tensor")}
+        if substitutes:
+            imports |= {
+                ImportPlan("collections.abc", "Iterable"),
+                ImportPlan("typing", "TypedDict"),
+            }
         if submodules:
             runtime |= {ImportPlan("metann.fields", "submodule")}
             imports |= {*runtime, *map(self.counterpart_import, submodules.values())}
@@ -66,6 +75,7 @@ class LayerPlanner:
             original=self.shown(source),
             bases=bases,
             link=self._link(source),
+            docstring=plan_docstring(self.library, source, self.shown(source), submodules),
             dependents=dependents,
             submodules=tuple(
                 SubmodulePlan(name, self.counterpart_name(kind))
@@ -76,6 +86,7 @@ class LayerPlanner:
             clashes=find_clashes(self.library, source, above, [item.name for item in dependents]),
             declared=(*constructor.declared, *forward.declared),
             methods=forward.methods,
+            substitutes=substitutes,
             why_delegates=forward.why_delegates,
             forward_of="" if above is None or not forward.forward_of else self.shown(above),
         )
@@ -142,6 +153,21 @@ class LayerPlanner:
             if kind is not None and kind.qualified_name in self.written
             if name not in source.annotations
         }
+
+    def substitutes(self, source: SourceClass) -> tuple[str, ...]:
+        """The names that `substitute` takes, of a layer that has weights of its own alone.
+
+        Example: Linear -> ("weight", "bias"); LSTM -> (), it numbers its weights.
+        """
+        names = [item.name for item in plan_dependents(self.library, source, None)]
+        known = all(name.isidentifier() for name in names)
+        mro = self.library.mro(source)
+        return tuple(names) if known and not any(map(self._has_submodules, mro)) else ()
+
+    def _has_submodules(self, source: SourceClass) -> bool:
+        file = self.library.files[source.module]
+        kinds = (self.library.find(file.qualified(kind)) for kind in source.submodules.values())
+        return any(kind is not None and self.library.is_layer(kind) for kind in kinds)
 
     def _becomes(self, source: SourceClass) -> SourceClass | None:
         """What a lazy class turns into at its first call. Example: LazyLinear -> Linear."""

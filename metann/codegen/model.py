@@ -5,7 +5,7 @@ The runtime uses `ClassPlan` and `render.py`, too, for counterparts it writes at
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from metann.codegen.source import Argument
 
@@ -71,12 +71,13 @@ class ImportLine:
 class DependentPlan:
     """A weight that may be a dependent.
 
-    Example: `DependentPlan("bias", ("(out_features,)",), is_optional=True)`
+    Example: `DependentPlan("bias", ("(out_features,)",), is_optional=True, none_with="bias=False")`
     """
 
     name: str
     shapes: tuple[str, ...] = ()
     is_optional: bool = False
+    none_with: str = field(default="", compare=False)  # no other declaration for that
     torch_type: str | None = None
     declared_by: str = "dependent"
 
@@ -94,9 +95,10 @@ class DependentPlan:
 
     @property
     def description(self) -> str:
-        """Example: "shape (out_features,), or None"."""
+        """Example: "shape (out_features,), or None with bias=False"."""
         known = f"shape {' or '.join(self.shapes)}" if self.shapes else "shape as given"
-        return f"{known}, or None" if self.is_optional else known
+        when = f" with {self.none_with}" if self.none_with else ""
+        return f"{known}, or None{when}" if self.is_optional else known
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,16 @@ class MethodPlan:
 
 
 @dataclass(frozen=True)
+class DocstringPlan:
+    """What a docstring says beside what the class is the counterpart of; see `words/entry.py`."""
+
+    computes: str = ""
+    more: str = ""
+    shape: str = ""
+    dependents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ClassPlan:
     """A counterpart.
 
@@ -150,12 +162,14 @@ class ClassPlan:
     `why_delegates` says why torch's forward is not written out; it is empty if it is, or if the
     counterpart of the torch class `forward_of` has it already.
     `clashes`: the rules of pyright that torch's own class breaks against its bases.
+    `substitutes`: the names that `substitute` takes, where they are all known.
     """
 
     name: str
     original: str
     bases: tuple[str, ...]
     link: str = ""
+    docstring: DocstringPlan = DocstringPlan()
     dependents: tuple[DependentPlan, ...] = ()
     submodules: tuple[SubmodulePlan, ...] = ()
     becomes: str | None = None
@@ -163,13 +177,23 @@ class ClassPlan:
     clashes: tuple[str, ...] = ()
     declared: tuple[MethodPlan, ...] = ()
     methods: tuple[MethodPlan, ...] = ()
+    substitutes: tuple[str, ...] = ()
     why_delegates: str = ""
     forward_of: str = ""
 
     @property
     def is_bare(self) -> bool:
         """Whether there is nothing more to say than what it is the counterpart of."""
-        return not (self.link or self.dependents)
+        return not (self.link or self.docstring.computes or self.said_of_dependents)
+
+    @property
+    def said_of_dependents(self) -> tuple[str, ...]:
+        """What the docstring says of each, of inherited ones, too, if it was planned.
+
+        Example: "weight: shape (out_features, in_features)."
+        """
+        own = (f"{item.name}: {item.description}." for item in self.dependents)
+        return self.docstring.dependents or tuple(own)
 
     @property
     def fields(self) -> list[DependentPlan | SubmodulePlan]:

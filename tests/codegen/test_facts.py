@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from metann.codegen import dependents, facts, layers, methods
+from metann.codegen import facts, layers, methods
 from metann.codegen.library import Library
 from metann.codegen.model import LibraryPlan
 from metann.codegen.plan import plan_library
@@ -37,7 +37,6 @@ class Recording(dict[str, object]):
         (methods, "UNTYPED"),
         (methods, "STUBS_REFUSE"),
         (layers, "MIXINS"),
-        (dependents, "NUMBERED"),
     ],
 )
 def test_every_fact_is_needed(torch_library: Library, monkeypatch, module, name):
@@ -69,7 +68,6 @@ def test_every_class_that_is_named_exists(torch_library: Library, torch_plan: Li
         *facts.SKIPPED,
         *facts.WITHOUT_PAGE,
         *facts.MIXINS,
-        *facts.NUMBERED,
     ]
 
     assert [name for name in named if torch_library.find(name) is None] == []

@@ -39,7 +39,7 @@ def test_a_layer_is_planned_with_bases_dependents_and_forward(plan_of):
     assert linear.bases == ("nn.Linear", "DependentModule")
     assert [(d.name, d.annotation, d.description, d.torch_type) for d in linear.dependents] == [
         ("weight", "Tensor", "shape (out_features, in_features)", None),
-        ("bias", "Tensor | None", "shape (out_features,), or None", "Parameter"),
+        ("bias", "Tensor | None", "shape (out_features,), or None with bias=False", "Parameter"),
     ]
     assert [method.returned for method in linear.methods] == [
         "F.linear(input, self.weight, self.bias)"

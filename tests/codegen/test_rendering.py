@@ -36,13 +36,16 @@ if TYPE_CHECKING:
 
 
 class DependentLinear(nn.Linear, DependentModule):
-    """Counterpart of torch.nn.Linear.
+    """An affine map of the last dimension: `input @ weight.T + bias`.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html>
+    Shape: (*, in_features) -> (*, out_features).
+
+    Counterpart of torch.nn.Linear.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html>
 
     Dependents:
         weight: shape (out_features, in_features).
-        bias: shape (out_features,), or None.
+        bias: shape (out_features,), or None with bias=False.
     """
 
     weight: Tensor = dependent()
@@ -66,12 +69,16 @@ class DependentLinear(nn.Linear, DependentModule):
 
 
 class DependentLazyLinear(nn.LazyLinear, DependentLinear):
-    """Counterpart of torch.nn.LazyLinear.
+    """A Linear that takes in_features from its first input.
 
-    torch's page: <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyLinear.html>
+    Shape: (*, in_features) -> (*, out_features).
+
+    Counterpart of torch.nn.LazyLinear.
+    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyLinear.html>
 
     Dependents:
         weight: shape (out_features, in_features).
+        bias: shape (out_features,), or None.
     """
 
     weight: Tensor = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
@@ -176,9 +183,9 @@ def test_under_another_name_the_generated_package_refuses_to_be_imported(texts_o
 def test_weights_with_numbered_names_are_in_the_docstring_only(texts_of):
     text = texts_of(rnn="class RNNBase(Module): ...\n\nclass LSTM(RNNBase): ...\n")["rnn.py"]
 
-    line = "        weight_hr_l[k], weight_hr_l[k]_reverse: shape (proj_size, hidden_size).\n"
+    line = "        weight_hh_l[k], weight_hh_l[k]_reverse: shape (4 * hidden_size, H).\n"
     assert line in text
-    assert "weight_hr_l[k]:" not in text
+    assert "weight_hh_l[k]:" not in text
 
 
 @pytest.mark.parametrize(

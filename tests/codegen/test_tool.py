@@ -117,7 +117,7 @@ def test_files_for_another_torch_are_told_apart_from_drift(tool):
 
 
 def test_a_changed_template_is_noticed(tool):
-    template = tool.places.templates / "layer.py.jinja"
+    template = tool.places.templates / "docstring.jinja"
     template.write_text(template.read_text().replace("Counterpart of", "Twin of"))
 
     status, printed = tool(check=True)

@@ -1,0 +1,66 @@
+"""Normalisations: over a batch, an example, groups of channels, or neighbours."""
+
+from __future__ import annotations
+
+from metann.codegen.words.entry import Words
+
+_BATCH = "`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var of each channel."
+_TRACKED = "They are those of the batch; in eval mode those tracked so far, if they are tracked."
+_SYNCED = "They are those of the batch on all processes; in eval mode those tracked so far."
+_EXAMPLE = "`(input - mean) / sqrt(var + eps) * weight + bias`, for each channel of each example."
+_ALONE = "With the channel's mean and var; in eval mode with those tracked so far, if they are."
+_LAZY = "A {} that takes num_features from its first input."
+_1D = "(N, num_features, L) -> (N, num_features, L)"
+_2D = "(N, num_features, H, W) -> (N, num_features, H, W)"
+_3D = "(N, num_features, D, H, W) -> (N, num_features, D, H, W)"
+
+WORDS = {
+    "torch.nn.BatchNorm1d": Words(_BATCH, _TRACKED, f"{_1D}, or without L"),
+    "torch.nn.BatchNorm2d": Words(_BATCH, _TRACKED, _2D),
+    "torch.nn.BatchNorm3d": Words(_BATCH, _TRACKED, _3D),
+    "torch.nn.SyncBatchNorm": Words(
+        _BATCH, _SYNCED, "(N, num_features, *) -> (N, num_features, *)"
+    ),
+    "torch.nn.LazyBatchNorm1d": Words(
+        _LAZY.format("BatchNorm1d"), _TRACKED, f"{_1D}, or without L"
+    ),
+    "torch.nn.LazyBatchNorm2d": Words(_LAZY.format("BatchNorm2d"), _TRACKED, _2D),
+    "torch.nn.LazyBatchNorm3d": Words(_LAZY.format("BatchNorm3d"), _TRACKED, _3D),
+    "torch.nn.InstanceNorm1d": Words(_EXAMPLE, _ALONE, f"{_1D}, or without N"),
+    "torch.nn.InstanceNorm2d": Words(_EXAMPLE, _ALONE, f"{_2D}, or without N"),
+    "torch.nn.InstanceNorm3d": Words(_EXAMPLE, _ALONE, f"{_3D}, or without N"),
+    "torch.nn.LazyInstanceNorm1d": Words(
+        _LAZY.format("InstanceNorm1d"), _ALONE, f"{_1D}, or without N"
+    ),
+    "torch.nn.LazyInstanceNorm2d": Words(
+        _LAZY.format("InstanceNorm2d"), _ALONE, f"{_2D}, or without N"
+    ),
+    "torch.nn.LazyInstanceNorm3d": Words(
+        _LAZY.format("InstanceNorm3d"), _ALONE, f"{_3D}, or without N"
+    ),
+    "torch.nn.LayerNorm": Words(
+        "`(input - mean) / sqrt(var + eps) * weight + bias`, over the last dimensions.",
+        "With mean and var of the dimensions in normalized_shape, for all others separately.",
+        "(*, *normalized_shape) -> (*, *normalized_shape)",
+    ),
+    "torch.nn.GroupNorm": Words(
+        "`(input - mean) / sqrt(var + eps) * weight + bias`, over groups of channels.",
+        "With mean and var of each of num_groups groups, in each example.",
+        "(N, num_channels, *) -> (N, num_channels, *)",
+    ),
+    "torch.nn.RMSNorm": Words(
+        "`input / sqrt(mean(input**2) + eps) * weight`, over the last dimensions.",
+        "With the mean over the dimensions in normalized_shape.",
+        "(*, *normalized_shape) -> (*, *normalized_shape)",
+    ),
+    "torch.nn.LocalResponseNorm": Words(
+        "`input / (k + alpha * squares / size)**beta`, over neighbouring channels.",
+        "The squares of size channels, at and around each one, are summed.",
+        "(N, C, *) -> (N, C, *)",
+    ),
+    "torch.nn.CrossMapLRN2d": Words(
+        "`input / (k + alpha * squares / size)**beta`, over neighbouring channels.",
+        "The squares of size channels, at and around each one, are summed.",
+        "(N, C, H, W) -> (N, C, H, W)",
+    ),
+}
