@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
 import libcst as cst
+import libcst.matchers as m
 
 from metann.codegen.library import MODULE
 from metann.codegen.model import Note
-from metann.codegen.rewriting.classes import Classes, Layer
+from metann.codegen.rewriting.classes import Layer
 from metann.codegen.rewriting.contexts import stays_torchs
-from metann.codegen.rewriting.names import Names, root_of
+from metann.codegen.rewriting.names import Names, assigned_attributes, root_of
 from metann.codegen.rewriting.renaming import Renaming
-from metann.codegen.source import SourceClass
 
 ImportNode = cst.Import | cst.ImportFrom
 
@@ -47,6 +47,28 @@ def change_names(changes: Changes, names: Names, renaming: Renaming) -> None:
             changes.new[name] = new
 
 
+def change_mangled(changes: Changes, names: Names, layers: Iterable[Layer]) -> None:
+    """Attributes that Python names after their class keep these names, in state_dict, too.
+
+    Example: `self.__scale = nn.Parameter(...)` in class Net -> `self._Net__scale = ...`
+    """
+    for layer in layers:
+        if layer.node.name not in changes.new:
+            continue
+        own = layer.node.name.value.lstrip("_")
+        assigned = {item.attr.value for item in assigned_attributes(layer.node)}
+        for node in m.findall(layer.node, m.Attribute()):
+            assert isinstance(node, cst.Attribute)
+            name = node.attr.value
+            is_mine = _is_mangled(name) and names.class_around(node) is layer.node
+            if is_mine and name in assigned:
+                changes.new[node.attr] = f"_{own}{name}"
+
+
+def _is_mangled(name: str) -> bool:
+    return name.startswith("__") and not name.endswith("__")
+
+
 def change_bases(changes: Changes, layers: Iterable[Layer], spelled: Callable[[str], str]) -> None:
     """Torch's classes among the bases become counterparts; others get one beside them."""
     for layer in layers:
@@ -58,18 +80,26 @@ def change_bases(changes: Changes, layers: Iterable[Layer], spelled: Callable[[s
 
 
 def change_uses(
-    changes: Changes, names: Names, classes: Classes, spelled: Callable[[str], str]
+    changes: Changes,
+    names: Names,
+    layers: Set[cst.CSTNode],
+    written: Set[str],
+    spelled: Callable[[str], str],
 ) -> None:
     """Torch's layers become counterparts wherever they are used, and not only asked about."""
-    for node in _dotted(names):
+    for node in dotted_names(names):
         source = names.class_of(node)
         if source is None or node in changes.new or _is_base(node, names):
             continue
-        if _is_used(source, node, names, classes):
+        if source.qualified_name == MODULE:
+            is_used = _is_made(node, names) or _is_called_on(node, names, layers)
+        else:
+            is_used = source.qualified_name in written and not stays_torchs(node, names)
+        if is_used:
             changes.new[node] = spelled(source.qualified_name)
 
 
-def _dotted(names: Names) -> Iterable[cst.BaseExpression]:
+def dotted_names(names: Names) -> Iterator[cst.BaseExpression]:
     """Every dotted name that begins with a variable, each longer one after its beginning."""
     for name in names.variables:
         node: cst.BaseExpression = name
@@ -80,12 +110,20 @@ def _dotted(names: Names) -> Iterable[cst.BaseExpression]:
             yield node
 
 
-def _is_used(source: SourceClass, node: cst.BaseExpression, names: Names, classes: Classes) -> bool:
-    if source.qualified_name == MODULE:
-        above = names.parent(node)
-        is_made = isinstance(above, cst.Call) and above.func is node
-        return is_made or isinstance(above, cst.ComparisonTarget)
-    return source.qualified_name in classes.planner.written and not stays_torchs(node, names)
+def _is_made(node: cst.BaseExpression, names: Names) -> bool:
+    """Whether a torch.nn.Module is made, or something is asked to be one exactly."""
+    above = names.parent(node)
+    is_called = isinstance(above, cst.Call) and above.func is node
+    return is_called or isinstance(above, cst.ComparisonTarget)
+
+
+def _is_called_on(node: cst.BaseExpression, names: Names, layers: Set[cst.CSTNode]) -> bool:
+    """Whether a class of ours calls its base by name. Example: `nn.Module.__init__(self)`."""
+    method = names.parent(node)
+    call = None if method is None else names.parent(method)
+    if not isinstance(method, cst.Attribute) or not isinstance(call, cst.Call):
+        return False
+    return call.func is method and names.class_around(node) in layers
 
 
 def _is_base(node: cst.BaseExpression, names: Names) -> bool:

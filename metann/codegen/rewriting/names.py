@@ -117,6 +117,17 @@ class Names:
         found = tuple(item for item in nodes if isinstance(item, cst.ClassDef))
         return found if len(found) == len(bindings) else ()
 
+    def is_own(self, node: cst.CSTNode) -> bool:
+        """Whether a name stands for a class of this file."""
+        return bool(self.definitions(node))
+
+    def class_around(self, node: cst.CSTNode) -> cst.ClassDef | None:
+        """The innermost class whose body a node is in."""
+        above = self.parent(node)
+        while above is not None and not isinstance(above, cst.ClassDef):
+            above = self.parent(above)
+        return above
+
     def assigned_to(self, node: cst.CSTNode) -> cst.BaseExpression | None:
         """What was assigned to a name, once. Example: `Base = nn.Module` -> `nn.Module`."""
         bindings = self.bindings(node) if isinstance(node, cst.Name) else _NOTHING
@@ -179,6 +190,13 @@ def root_of(node: cst.CSTNode) -> cst.Name | None:
     while isinstance(node, cst.Attribute):
         node = node.value
     return node if isinstance(node, cst.Name) else None
+
+
+def assigned_attributes(node: cst.CSTNode) -> Iterator[cst.Attribute]:
+    """The attributes that are assigned anywhere in a node. Example: `self.scale = 3`."""
+    for item in walk(node):
+        if isinstance(item, cst.AssignTarget | cst.AnnAssign):
+            yield from (part for part in walk(item.target) if isinstance(part, cst.Attribute))
 
 
 def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:

@@ -10,10 +10,17 @@ from metann.codegen.errors import CodegenError
 from metann.codegen.library import Library
 from metann.codegen.model import Note
 from metann.codegen.plan import layer_planner
-from metann.codegen.rewriting.changes import Changes, change_bases, change_names, change_uses
+from metann.codegen.rewriting.changes import (
+    Changes,
+    change_bases,
+    change_mangled,
+    change_names,
+    change_uses,
+)
 from metann.codegen.rewriting.classes import Classes
 from metann.codegen.rewriting.imports import drop_unused, make_absolute
 from metann.codegen.rewriting.names import Names
+from metann.codegen.rewriting.remarks import remarks
 from metann.codegen.rewriting.renaming import plan_renaming
 from metann.codegen.rewriting.spelling import Spelling
 from metann.codegen.rewriting.statements import with_imports
@@ -54,12 +61,15 @@ def rewrite(
     spelling = Spelling(names, names.bound | frozenset(renaming.new.values()))
     changes = Changes(notes=list(renaming.notes))
     change_names(changes, names, renaming)
+    change_mangled(changes, names, layers)
     change_strings(changes, names, renaming)
     change_bases(changes, layers, spelling)
-    change_uses(changes, names, classes, spelling)
+    nodes = frozenset(layer.node for layer in layers)
+    change_uses(changes, names, nodes, classes.planner.written, spelling)
     drop_unused(changes, names)
     if not keep_relative_imports:
         make_absolute(changes, names)
+    changes.notes += remarks(changes, names, classes, layers)
     changed = names.module.visit(Transformer(changes))
     mended = with_imports(changed, spelling.to_import())
     return Rewritten(mended.code, tuple(changes.notes))
