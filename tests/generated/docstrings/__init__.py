@@ -1,0 +1,1 @@
+"""What the docstring of a generated class says, read from its text."""
