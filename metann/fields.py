@@ -15,6 +15,10 @@ class _Field:
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
+        held = (vars(base).get(name, self) for base in owner.__mro__[1:])
+        if not all(isinstance(value, _Field) for value in held):
+            # A property, or a value in the body of the original's class: Python finds that first.
+            type.__delattr__(owner, name)
 
     def _missing(self, module: Any) -> AttributeError:
         return AttributeError(f"{type(module).__name__!r} object has no attribute {self._name!r}")

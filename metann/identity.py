@@ -14,20 +14,34 @@ from typing import Any
 
 from metann.copying import ORIGIN
 
+_REGISTERED_FOR = "_registered_for"
+
 
 class ShownAsOriginal(type):
-    """Makes a counterpart written on demand print as the class it was written for.
+    """Makes a counterpart of a user's class print as that class.
 
     Only the class does so, `<class 'nets.Net'>`; a module of it still prints `DependentNet(...)`.
+    A counterpart written on demand knows its class; one of a file does when it is registered.
     """
 
     def __repr__(cls) -> str:
-        origin = vars(cls).get(ORIGIN)
+        origin = _origin_of(cls)
         return super().__repr__() if origin is None else repr(origin)
 
     def __str__(cls) -> str:
-        origin = vars(cls).get(ORIGIN)
+        origin = _origin_of(cls)
         return super().__str__() if origin is None else str(origin)
+
+
+def show_as(counterpart: type, original: type) -> None:
+    """Let a counterpart print as the class it is registered for, if its metaclass wants that."""
+    if isinstance(counterpart, ShownAsOriginal):
+        type.__setattr__(counterpart, _REGISTERED_FOR, original)
+
+
+def _origin_of(kind: type) -> type | None:
+    own = vars(kind)  # A user's subclass of a counterpart is a class of its own.
+    return own.get(ORIGIN) or own.get(_REGISTERED_FOR)
 
 
 def metaclass_for(bases: Sequence[type]) -> type[type] | None:

@@ -10,6 +10,7 @@ from torch import nn
 
 from metann.errors import ConversionError, NoCounterpartError
 from metann.functional.derivatives import supply
+from metann.identity import show_as
 from metann.module import DependentModule
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ def register(nn_type: type[nn.Module], counterpart: type[DependentModule]) -> No
             )
     # Kept by the class itself: a table here would keep users' classes alive for ever.
     type.__setattr__(nn_type, _COUNTERPART, counterpart)
+    show_as(counterpart, nn_type)
 
 
 def set_missing_policy(policy: Policy) -> Policy:

@@ -49,7 +49,8 @@ CODEGEN = (
     "metann.codegen.registrations metann.codegen.submodules metann.codegen.version",
     "metann.codegen.read",
     "metann.codegen.library metann.codegen.model",
-    "metann.codegen.clashes metann.codegen.dependents metann.codegen.imports",
+    "metann.codegen.clashes metann.codegen.dependents metann.codegen.imports "
+    "metann.codegen.user_model",
     "metann.codegen.spelling",
     "metann.codegen.documenting metann.codegen.methods",
     "metann.codegen.layers",
@@ -74,8 +75,10 @@ LAZILY = {
     ("metann.registry", "metann.on_demand"): "most programs never need it, nor jinja2",
 }
 
-# The one crossing: a user's class gets its counterpart from the same template and facts.
+# The crossings: a user's class gets its counterpart from the same template and facts. And
+# `metann-generate --version` is the version of metann.
 CROSSINGS = {
+    ("metann.codegen.users.command", "metann"),
     ("metann.on_demand", "metann.codegen.facts"),
     ("metann.on_demand", "metann.codegen.model"),
     ("metann.on_demand", "metann.codegen.render"),

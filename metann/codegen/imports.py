@@ -41,6 +41,6 @@ def _section(line: ImportLine, own: str) -> int:
 
 def _name_order(item: ImportPlan) -> tuple[int, str]:
     """CONSTANTS, then Classes, then functions."""
-    bare = item.name.lstrip("_")
-    kind = 0 if bare.isupper() and len(bare) > 1 else 1 if bare[:1].isupper() else 2
-    return kind, item.name.lower()
+    name = item.name
+    kind = 0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2
+    return kind, name.lower()

@@ -47,7 +47,7 @@ class LayerPlanner:
         constructor = methods.constructor(source, above)
         forward = methods.forward(source, above)
         bases, needed = self._bases(source)
-        becomes = self._becomes(source)
+        becomes = self.becomes(source)
         runtime = needed | forward.runtime
         if becomes is not None:
             runtime |= {self.counterpart_import(becomes)}
@@ -169,7 +169,7 @@ class LayerPlanner:
         kinds = (self.library.find(file.qualified(kind)) for kind in source.submodules.values())
         return any(kind is not None and self.library.is_layer(kind) for kind in kinds)
 
-    def _becomes(self, source: SourceClass) -> SourceClass | None:
+    def becomes(self, source: SourceClass) -> SourceClass | None:
         """What a lazy class turns into at its first call. Example: LazyLinear -> Linear."""
         if source.becomes is None:
             return None

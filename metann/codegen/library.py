@@ -30,7 +30,7 @@ class Library:
     version: str
     files: Mapping[str, SourceFile]
 
-    def find(self, qualified: str) -> SourceClass | None:
+    def find(self, qualified: str, seen: frozenset[str] = frozenset()) -> SourceClass | None:
         """The class behind a qualified name, through re-exports; None if it was not read.
 
         Example: "torch.nn.parallel.DataParallel" -> the class in torch.nn.parallel.data_parallel
@@ -38,9 +38,13 @@ class Library:
         file, name = self._file_of(qualified)
         if file is None or name in file.classes:
             return None if file is None else file.classes[name]
-        if name in file.imports:
-            return None if file.imports[name] == qualified else self.find(file.imports[name])
-        starred = (self.find(f"{star}.{name}") for star in file.stars if star != file.module)
+        seen |= {qualified}  # Packages may import from each other in a circle.
+        first, _, rest = name.partition(".")
+        if first in file.imports:
+            imported = f"{file.imports[first]}.{rest}".rstrip(".")
+            return None if imported in seen else self.find(imported, seen)
+        names = (f"{star}.{name}" for star in file.stars if star != file.module)
+        starred = (self.find(item, seen) for item in names if item not in seen)
         return next((found for found in starred if found is not None), None)
 
     def alias(self, qualified: str) -> tuple[str, SourceFile] | None:
@@ -54,8 +58,10 @@ class Library:
         """The bases that are in the library; `object`, `Protocol`, ... are left out."""
         file = self.files[source.module]
         for base in source.bases:
-            found = self.find(file.qualified(base))
-            if found is not None:
+            # `from there import Net` / `class Net(Net)`: the base is what was imported.
+            is_above = base == source.name and base in file.imports
+            found = self.find(file.imports[base] if is_above else file.qualified(base))
+            if found is not None and found.qualified_name != source.qualified_name:
                 yield found
 
     def mro(self, source: SourceClass) -> tuple[SourceClass, ...]:
@@ -79,8 +85,15 @@ class Library:
                 yield name, found
 
     def _file_of(self, qualified: str) -> tuple[SourceFile | None, str]:
+        """The file, and the dotted name in it. Example: a class in a class -> "Outer.Inner"."""
         module, _, name = qualified.rpartition(".")
-        return self.files.get(module), name
+        while module:
+            file = self.files.get(module)
+            if file is not None:
+                return file, name
+            module, _, last = module.rpartition(".")
+            name = f"{last}.{name}"
+        return None, name
 
 
 def _merge(sequences: Sequence[Sequence[SourceClass]]) -> list[SourceClass]:
@@ -90,7 +103,8 @@ def _merge(sequences: Sequence[Sequence[SourceClass]]) -> list[SourceClass]:
     while rest:
         tails = [item.qualified_name for sequence in rest for item in sequence[1:]]
         heads = (sequence[0] for sequence in rest if sequence[0].qualified_name not in tails)
-        head = next(heads)
+        # Python refuses such a class; here it is only read.
+        head = next(heads, rest[0][0])
         merged.append(head)
         kept = (
             [item for item in line if item.qualified_name != head.qualified_name] for line in rest

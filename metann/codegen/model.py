@@ -226,16 +226,6 @@ class FilePlan:
 
 
 @dataclass(frozen=True)
-class UserFilePlan:
-    """A file of counterparts of a user's own modules, and the command that writes it."""
-
-    source: str
-    command: str
-    imports: tuple[ImportLine, ...]
-    layers: tuple[ClassPlan, ...]
-
-
-@dataclass(frozen=True)
 class Counterpart:
     """Where the counterpart of a torch class stands, for the table and the overloads.
 

@@ -26,16 +26,16 @@ def read_file(text: str, module: str, *, is_package: bool = False) -> SourceFile
     package = module if is_package else module.rpartition(".")[0]
     return SourceFile(
         module=module,
-        imports=dict(_imports(statements, package)),
-        stars=tuple(_stars(statements, package)),
-        aliases=dict(_aliases(statements)),
+        imports=dict(read_imports(statements, package)),
+        stars=tuple(read_stars(statements, package)),
+        aliases=dict(read_aliases(statements)),
         classes={
             node.name.value: read_class(node, module)
             for node in statements
             if isinstance(node, cst.ClassDef)
         },
         is_package=is_package,
-        exported=tuple(_exported(statements)),
+        exported=tuple(read_exported(statements)),
         assigned=frozenset(name for node in statements if (name := _assignment(node)[0])),
     )
 
@@ -49,18 +49,18 @@ def read_class(node: cst.ClassDef, module: str) -> SourceClass:
     return SourceClass(
         name=node.name.value,
         module=module,
-        bases=tuple(code_of(_without_arguments(base.value)) for base in node.bases),
+        bases=tuple(code_of(without_arguments(base.value)) for base in node.bases),
         annotations=_annotations(body),
-        methods=_functions(body),
+        methods=read_functions(body),
         registrations=read_registrations(constructor[-1]) if constructor else (),
         submodules=read_submodules(constructor[-1]) if constructor else {},
         passed_up=read_passed_up(constructor[-1]) if constructor else (),
         becomes=_becomes(body),
-        is_deprecated=any(_is_deprecated(decorator) for decorator in node.decorators),
+        is_deprecated=any(is_deprecated(decorator) for decorator in node.decorators),
     )
 
 
-def _imports(statements: Sequence[cst.CSTNode], package: str) -> Iterator[tuple[str, str]]:
+def read_imports(statements: Sequence[cst.CSTNode], package: str) -> Iterator[tuple[str, str]]:
     """Name in the file -> qualified name, for every import at the top of it."""
     for node in statements:
         if isinstance(node, cst.Import):
@@ -78,7 +78,7 @@ def _imports(statements: Sequence[cst.CSTNode], package: str) -> Iterator[tuple[
                 )
 
 
-def _stars(statements: Sequence[cst.CSTNode], package: str) -> Iterator[str]:
+def read_stars(statements: Sequence[cst.CSTNode], package: str) -> Iterator[str]:
     """The modules of every `from module import *`."""
     for node in statements:
         if isinstance(node, cst.ImportFrom) and isinstance(node.names, cst.ImportStar):
@@ -96,7 +96,7 @@ def _absolute(node: cst.ImportFrom, package: str) -> str:
     return f"{above}.{module}" if module else above
 
 
-def _aliases(statements: Sequence[cst.CSTNode]) -> Iterator[tuple[str, str]]:
+def read_aliases(statements: Sequence[cst.CSTNode]) -> Iterator[tuple[str, str]]:
     """`_size_2_t = _scalar_or_tuple_2_t[int]`, annotated as TypeAlias or not."""
     for node in statements:
         target, value = _assignment(node)
@@ -114,7 +114,7 @@ def _assignment(node: cst.CSTNode) -> tuple[str | None, cst.BaseExpression | Non
     return None, None
 
 
-def _exported(statements: Sequence[cst.CSTNode]) -> Iterator[str]:
+def read_exported(statements: Sequence[cst.CSTNode]) -> Iterator[str]:
     """The strings of `__all__`, in order."""
     for node in statements:
         target, value = _assignment(node)
@@ -124,7 +124,7 @@ def _exported(statements: Sequence[cst.CSTNode]) -> Iterator[str]:
                     yield str(element.value.evaluated_value)
 
 
-def _without_arguments(base: cst.BaseExpression) -> cst.BaseExpression:
+def without_arguments(base: cst.BaseExpression) -> cst.BaseExpression:
     """Example: `Generic[T]` -> `Generic`."""
     return base.value if isinstance(base, cst.Subscript) else base
 
@@ -156,11 +156,11 @@ def _becomes(body: Sequence[cst.CSTNode]) -> str | None:
     return None
 
 
-def _is_deprecated(decorator: cst.Decorator) -> bool:
+def is_deprecated(decorator: cst.Decorator) -> bool:
     return m.matches(decorator.decorator, m.Call(func=m.Name("deprecated")))
 
 
-def _functions(body: Sequence[cst.CSTNode]) -> dict[str, Function]:
+def read_functions(body: Sequence[cst.CSTNode]) -> dict[str, Function]:
     """Each function of a block once: its overloads if it has any, else its last definition."""
     found: dict[str, list[cst.FunctionDef]] = {}
     for node in body:
@@ -170,14 +170,14 @@ def _functions(body: Sequence[cst.CSTNode]) -> dict[str, Function]:
 
 
 def _function(definitions: Sequence[cst.FunctionDef]) -> Function:
-    overloads = [function for function in definitions if _is_overload(function)]
+    overloads = [function for function in definitions if is_overload(function)]
     return Function(
-        signatures=tuple(_signature(function) for function in overloads or definitions[-1:]),
+        signatures=tuple(read_signature(function) for function in overloads or definitions[-1:]),
         returned=_returned(definitions[-1]),
     )
 
 
-def _is_overload(function: cst.FunctionDef) -> bool:
+def is_overload(function: cst.FunctionDef) -> bool:
     return any(
         m.matches(
             item.decorator,
@@ -187,7 +187,7 @@ def _is_overload(function: cst.FunctionDef) -> bool:
     )
 
 
-def _signature(function: cst.FunctionDef) -> Signature:
+def read_signature(function: cst.FunctionDef) -> Signature:
     returns = function.returns
     return Signature(
         arguments=tuple(_arguments(function.params)),

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from metann.codegen.model import ClassPlan, FilePlan, LibraryPlan, UserFilePlan
+from metann.codegen.model import ClassPlan, FilePlan, LibraryPlan
+from metann.codegen.user_model import UserFilePlan
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 

@@ -2,57 +2,96 @@
 
 from __future__ import annotations
 
-from metann.codegen.imports import import_lines
-from metann.codegen.layers import LayerPlanner
-from metann.codegen.library import MODULE
-from metann.codegen.model import ClassPlan, ImportPlan, UserFilePlan
+from collections.abc import Iterator, Sequence
+
+from metann.codegen.model import ImportPlan
 from metann.codegen.plan import layer_planner
 from metann.codegen.source import SourceClass
+from metann.codegen.user_model import DoorPlan, UserClassPlan, UserFilePlan
+from metann.codegen.users.bases import Counterparts
 from metann.codegen.users.choose import choose
+from metann.codegen.users.classes import ClassPlanner, PlannedClass
 from metann.codegen.users.locate import Target
+from metann.codegen.users.metaclasses import Metaclasses
+from metann.codegen.users.names import Names
 from metann.codegen.users.reading import UserSource
+from metann.codegen.users.spelling import UserSpeller
 
-_BASE = ImportPlan("metann.module", "DependentModule")
+_OVERLAP = (
+    "  # type: ignore[overload-overlap, unused-ignore]"
+    "  # pyright: ignore[reportOverlappingOverload]"
+)
 
 
 def plan_user(source: UserSource, target: Target, command: str) -> UserFilePlan:
-    """Plan counterparts of the layers of a file, or of the one that was asked for.
+    """Plan counterparts of the layers of a file, or of those that were asked for.
 
     Example: `class Net(nn.Module)` in pkg/nets.py -> `class DependentNet(Net, DependentModule)`
     """
     chosen = choose(source, target)
-    planner = layer_planner(source.library)
-    written = {*planner.written, *(item.qualified_name for item in chosen)}
-    planner = LayerPlanner(source.library, planner.speller, written)
-    needed = {ImportPlan("metann"), *(ImportPlan(target.module, item.name) for item in chosen)}
-    layers: list[ClassPlan] = []
-    for item in chosen:
-        bases = _bases(item, planner)
-        needed |= {base for base in bases if base.module != target.module}
-        layers.append(
-            ClassPlan(
-                name=planner.counterpart_name(item),
-                original=item.qualified_name,
-                bases=(item.name, *(base.name for base in bases)),
-                is_deprecated=item.is_deprecated,
-            )
-        )
+    own = counterpart_names(chosen)
+    names = Names(own.values())
+    names.use(ImportPlan("metann"), at_run_time=True)
+    counterparts = Counterparts(layer_planner(source.library), names, own)
+    speller = UserSpeller(source.library, names)
+    metaclasses = Metaclasses(counterparts, speller)
+    planner = ClassPlanner(source.file, counterparts, speller, metaclasses)
+    planned = [planner.plan(source.file.definitions[item.name][0]) for item in chosen]
+    doors = tuple(_doors(chosen, planned, source, names))
+    if names.has_types or any(item.layer.declared for item in planned):
+        names.use(ImportPlan("typing", "TYPE_CHECKING"), at_run_time=True)
+    at_run_time, for_types = names.lines(own=target.module.partition(".")[0])
     return UserFilePlan(
         source=target.module,
         command=command,
-        imports=import_lines(needed, own=target.module.partition(".")[0]),
-        layers=tuple(layers),
+        imports=at_run_time,
+        type_imports=for_types,
+        metaclasses=metaclasses.defined,
+        layers=tuple(item.layer for item in planned),
+        doors=doors,
+        notes=tuple(note for item in planned for note in item.notes),
     )
 
 
-def _bases(source: SourceClass, planner: LayerPlanner) -> list[ImportPlan]:
-    """The counterpart of each base that has one, as something to import; or DependentModule."""
-    found: list[ImportPlan] = []
-    for base in planner.library.bases_of(source):
-        if base.qualified_name == MODULE or not planner.library.is_layer(base):
-            continue
-        has_one = base.qualified_name in planner.written
-        above = base if has_one else planner.counterpart_above(base)
-        if above is not None:
-            found.append(planner.counterpart_import(above))
-    return list(dict.fromkeys(found)) or [_BASE]
+def counterpart_names(chosen: Sequence[SourceClass]) -> dict[str, str]:
+    """The name of each counterpart, by the qualified name of the class.
+
+    Example: Net -> "DependentNet", Outer.Inner -> "DependentOuterInner"; of `_Net` beside `Net`
+    -> "Dependent_Net"
+    """
+    plain = {item.name for item in chosen}
+    found: dict[str, str] = {}
+    for item in chosen:
+        parts = [part.lstrip("_") or part for part in item.name.split(".")]
+        name = f"Dependent{''.join(parts)}"
+        if item.name.startswith("_") and (item.name.lstrip("_") in plain or name in found.values()):
+            name = f"Dependent{item.name.replace('.', '')}"
+        while name in found.values():
+            name += "_"
+        found[item.qualified_name] = name
+    return found
+
+
+def _doors(
+    chosen: Sequence[SourceClass], planned: Sequence[PlannedClass], source: UserSource, names: Names
+) -> Iterator[DoorPlan]:
+    """The overloads of `to_dependent`, a subclass before its bases."""
+    layers = dict(zip((item.qualified_name for item in chosen), planned, strict=True))
+    ordered = sorted(chosen, key=lambda item: -len(source.library.mro(item)))
+    if len(ordered) == 1:
+        names.use(ImportPlan("typing", "cast"), at_run_time=True)
+    elif ordered:
+        names.use(ImportPlan("typing", "overload"), at_run_time=True)
+        names.use(ImportPlan("torch", "nn"))
+        names.use(ImportPlan("metann.module", "DependentModule"), at_run_time=True)
+    for item in ordered:
+        yield _door(layers[item.qualified_name].layer)
+
+
+def _door(layer: UserClassPlan) -> DoorPlan:
+    parameters = layer.head.removeprefix(layer.name)
+    return DoorPlan(
+        head=f"to_dependent{parameters}",
+        takes=layer.spelled + layer.type_parameters,
+        returns=layer.name + layer.type_parameters,
+    )

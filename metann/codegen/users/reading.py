@@ -1,8 +1,9 @@
-"""A user's file, and those that its bases come from -> one library; nothing is imported."""
+"""A user's file, and the others it leads to -> one library; nothing is imported."""
 
 from __future__ import annotations
 
-import tokenize
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,16 +11,55 @@ import libcst as cst
 
 from metann.codegen.errors import CodegenError
 from metann.codegen.library import Library
-from metann.codegen.read import read_file
 from metann.codegen.source import SourceClass, SourceFile
-from metann.codegen.users.locate import Target, find_module
+from metann.codegen.users.locate import Target
+from metann.codegen.users.outline import UserFile, read_outline
+from metann.codegen.users.search import find_module
+from metann.codegen.users.texts import no_python, read_text
+
+# No layer is defined in these; the first is long, and the second no source file.
+_NEVER_READ = ("torch", "torch._C")
+
+
+class Files(Mapping[str, SourceFile]):
+    """The files of torch and the user's, and any other, read when it is first asked for."""
+
+    def __init__(self, known: Mapping[str, SourceFile], roots: Sequence[Path] = ()) -> None:
+        self._read: dict[str, SourceFile | None] = dict(known)
+        self._roots = roots
+        self.problems: dict[str, CodegenError] = {}
+
+    def __getitem__(self, module: str) -> SourceFile:
+        if module not in self._read:
+            self._read[module] = self._read_if_possible(module)
+        found = self._read[module]
+        if found is None:
+            raise KeyError(module)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (module for module, file in self._read.items() if file is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _read_if_possible(self, module: str) -> UserFile | None:
+        """The file of a module that the user's leads to; without it less is known, no more."""
+        if not module or module in _NEVER_READ or module.split(".")[0] in sys.stdlib_module_names:
+            return None
+        path = find_module(module, self._roots)
+        try:
+            return None if path is None else _read(module, path)
+        except CodegenError as error:
+            self.problems[module] = error
+            return None
 
 
 @dataclass(frozen=True)
 class UserSource:
-    """A user's file, in a library that has torch and the files its bases come from, too."""
+    """A user's file, in a library that finds torch's files and all others it leads to."""
 
-    file: SourceFile
+    file: UserFile
     library: Library
 
     def layers(self) -> list[SourceClass]:
@@ -28,38 +68,22 @@ class UserSource:
 
 
 def read_user(target: Target, torch: Library) -> UserSource:
-    """Read a user's file and those of the bases it mentions; torch's are already there."""
+    """Read a user's file; torch's are already there, and others are read when they are needed."""
     own = _read(target.module, target.path)
-    files: dict[str, SourceFile] = {**torch.files, target.module: own}
-    pending = _mentioned(own)
-    while pending:
-        module = pending.pop()
-        path = None if module in files else find_module(module)
-        if path is not None:
-            files[module] = _read(module, path)
-            pending.extend(_mentioned(files[module]))
+    files = Files({**torch.files, target.module: own}, _roots(target))
     return UserSource(own, Library(torch.version, files))
 
 
-def _read(module: str, path: Path) -> SourceFile:
-    is_package = path.name == "__init__.py"
+def _roots(target: Target) -> list[Path]:
+    """Where the file's own imports start, beside where all others do."""
+    folder = target.path.parent
+    is_script = not (folder / "__init__.py").exists()
+    return [*([target.root] if target.root else []), *([folder] if is_script else [])]
+
+
+def _read(module: str, path: Path) -> UserFile:
+    text = read_text(path)
     try:
-        # In the encoding that the file declares.
-        with tokenize.open(path) as file:
-            return read_file(file.read(), module, is_package=is_package)
+        return read_outline(text, module, is_package=path.name == "__init__.py")
     except cst.ParserSyntaxError as error:
-        raise CodegenError(
-            f"Asked to read {path}, but line {error.raw_line} is no Python: "
-            f"{error.message.splitlines()[0]}."
-        ) from error
-    except (OSError, SyntaxError, UnicodeDecodeError) as error:
-        raise CodegenError(f"Asked to read {path}, but it cannot be read: {error}") from error
-
-
-def _mentioned(file: SourceFile) -> list[str]:
-    """The modules that the bases of a file's classes come from, or pass through."""
-    bases = [base for source in file.classes.values() for base in source.bases]
-    names = [file.qualified(base) for base in bases]
-    names += file.imports.values() if file.is_package else []
-    modules = (name.rpartition(".")[0] for name in names)
-    return [module for module in (*modules, *file.stars) if module]
+        raise no_python(path, text, error) from error

@@ -1,0 +1,92 @@
+"""What is written of a user's file: frozen values that the templates show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from metann.codegen.model import DependentPlan, ImportLine, Note
+
+
+@dataclass(frozen=True)
+class FieldPlan:
+    """A typed attribute; `declared_by` is empty if the class only annotates it.
+
+    Example: `FieldPlan("conv1", "DependentConv2d", "submodule")` shows as
+    `conv1: DependentConv2d = submodule()`
+    """
+
+    name: str
+    annotation: str
+    declared_by: str = ""
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class DeclaredPlan:
+    """The signature of a method, for type checkers only; the user's own method runs.
+
+    `head` is its name, with its type parameters if it has some. Example: "__call__[T]"
+    """
+
+    head: str
+    arguments: tuple[str, ...]
+    returns: str
+    is_overload: bool = False
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class UserClassPlan:
+    """The counterpart of a user's class.
+
+    `spelled` is the user's class in the written file ("Net", "Outer.Net"), `type_parameters` what
+    both are generic in, if they are ("[T]"), `head` the counterpart's name as `class` is followed
+    by it. `comment` is what the line says to type checkers.
+    """
+
+    name: str
+    original: str
+    spelled: str
+    bases: tuple[str, ...]
+    head: str = ""
+    type_parameters: str = ""
+    comment: str = ""
+    dependents: tuple[DependentPlan, ...] = ()
+    fields: tuple[FieldPlan, ...] = ()
+    declared: tuple[DeclaredPlan, ...] = ()
+    is_deprecated: bool = False
+
+
+@dataclass(frozen=True)
+class MetaclassPlan:
+    """A metaclass of the user's, made one that shows counterparts as their originals."""
+
+    name: str
+    base: str
+
+
+@dataclass(frozen=True)
+class DoorPlan:
+    """One overload of `to_dependent`. Example: `DoorPlan("to_dependent", "Net", "DependentNet")`"""
+
+    head: str
+    takes: str
+    returns: str
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class UserFilePlan:
+    """A file of counterparts of a user's own modules, and the command that writes it.
+
+    `notes` are what the user should know and cannot see in the file.
+    """
+
+    source: str
+    command: str
+    imports: tuple[ImportLine, ...]
+    type_imports: tuple[ImportLine, ...]
+    metaclasses: tuple[MetaclassPlan, ...]
+    layers: tuple[UserClassPlan, ...]
+    doors: tuple[DoorPlan, ...]
+    notes: tuple[Note, ...] = ()

@@ -1,0 +1,153 @@
+"""What the counterpart of a user's class derives from, and which metaclass that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+
+import libcst as cst
+
+from metann.codegen.layers import LayerPlanner
+from metann.codegen.library import MODULE, Library
+from metann.codegen.model import ImportPlan
+from metann.codegen.source import SourceClass
+from metann.codegen.syntax import text_of
+from metann.codegen.users.generics import base_arguments
+from metann.codegen.users.names import Names
+from metann.codegen.users.outline import Definition, UserFile
+from metann.codegen.users.spelling import Place, UserSpeller
+
+DEPENDENT_MODULE = "metann.module.DependentModule"
+_MODULE = ImportPlan("metann.module", "DependentModule")
+_SHOWN = ImportPlan("metann.identity", "ShownAsOriginal")
+_ABSTRACT = ("abc.ABC", "typing.Protocol", "typing_extensions.Protocol")
+
+
+@dataclass(frozen=True)
+class Counterparts:
+    """Which classes have a counterpart that the written file may name, and how.
+
+    `own` are the classes whose counterparts stand in the written file itself, by qualified name.
+    """
+
+    planner: LayerPlanner
+    names: Names
+    own: dict[str, str]
+
+    @property
+    def library(self) -> Library:
+        """All files that can be read."""
+        return self.planner.library
+
+    def nearest(self, source: SourceClass) -> SourceClass | None:
+        """The class itself or its nearest base that has a counterpart to be named.
+
+        None where a counterpart written on demand derives from `DependentModule` alone.
+        """
+        for item in self.library.mro(source):
+            if item.qualified_name in self.own or item.qualified_name in self.planner.written:
+                return item
+            if "__init_subclass__" in item.methods:
+                return None
+        return None
+
+    def name(self, source: SourceClass, *, at_run_time: bool = False) -> str:
+        """The counterpart of a class that has one. Example: "DependentConv2d"."""
+        if source.qualified_name in self.own:
+            return self.own[source.qualified_name]
+        item = self.planner.counterpart_import(source)
+        return self.names.use(item, at_run_time=at_run_time)
+
+    def module(self, *, at_run_time: bool = False) -> str:
+        """`DependentModule`, imported."""
+        return self.names.use(_MODULE, at_run_time=at_run_time)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base of a user's class: where its name leads, and what it is given in brackets."""
+
+    node: cst.BaseExpression
+    source: SourceClass | None
+
+
+def bases_of(definition: Definition, file: UserFile, library: Library) -> Iterator[Base]:
+    """The bases of one definition, in their order; those that no file defines are None."""
+    for argument in definition.node.bases:
+        node = argument.value
+        dotted = text_of(node.value if isinstance(node, cst.Subscript) else node)
+        is_above = dotted == definition.source.name and dotted in file.imports
+        found = None
+        if dotted is not None:
+            found = library.find(file.imports[dotted] if is_above else file.qualified(dotted))
+        yield Base(node, found)
+
+
+def acts_on_subclasses(source: SourceClass, library: Library) -> bool:
+    """Whether a class of the user's, or of a library, does something with each subclass."""
+    for item in library.mro(source):
+        if item.qualified_name == MODULE:
+            return False
+        if "__init_subclass__" in item.methods:
+            return True
+    return False
+
+
+def counterpart_bases(
+    definition: Definition, file: UserFile, counterparts: Counterparts, speller: UserSpeller
+) -> list[tuple[str, SourceClass | None]]:
+    """The counterpart of each base that has one; or `DependentModule`.
+
+    Example: `class Deep(Net)` -> "DependentNet"; `class Net(nn.Module)` -> "DependentModule"
+    """
+    found: dict[str, SourceClass | None] = {}
+    place = Place(file, definition.source, _parameters(definition))
+    for base in bases_of(definition, file, counterparts.library):
+        if base.source is None or base.source.qualified_name == MODULE:
+            continue
+        if not counterparts.library.is_layer(base.source):
+            continue
+        above = counterparts.nearest(base.source)
+        if above is not None:
+            name = counterparts.name(above, at_run_time=True)
+            if above.qualified_name == base.source.qualified_name in counterparts.own:
+                name += base_arguments(base.node, place, speller)
+            found[name] = above
+    return list(found.items()) or [(counterparts.module(at_run_time=True), None)]
+
+
+def _parameters(definition: Definition) -> frozenset[str]:
+    parameters = definition.node.type_parameters
+    if parameters is None:
+        return frozenset()
+    return frozenset(item.param.name.value for item in parameters.params)
+
+
+def metaclass_of(source: SourceClass, library: Library) -> tuple[str, UserFile] | None:
+    """The metaclass that a class or a base of it names, and the file where the name is found.
+
+    Example: `class Net(nn.Module, ABC)` -> "abc.ABCMeta"; `class Net(nn.Module)` -> None
+    """
+    for item in library.mro(source):
+        file = library.files.get(item.module)
+        if not isinstance(file, UserFile):
+            continue
+        for definition in file.definitions[item.name]:
+            for keyword in definition.node.keywords:
+                if keyword.keyword is not None and keyword.keyword.value == "metaclass":
+                    dotted = text_of(keyword.value)
+                    return (dotted, file) if dotted and dotted != "type" else None
+        if any(file.qualified(base) in _ABSTRACT for base in item.bases):
+            return "abc.ABCMeta", file
+    return None
+
+
+def shown_by(names: Names) -> str:
+    """The metaclass of counterparts, imported."""
+    return names.use(_SHOWN, at_run_time=True)
+
+
+def is_dependent(source: SourceClass, library: Library, also: Set[str] = frozenset()) -> bool:
+    """Whether a class is a dependent module already."""
+    names = {item.qualified_name for item in library.mro(source)}
+    return DEPENDENT_MODULE in names or bool(names & also)

@@ -1,0 +1,87 @@
+"""The names of the written file: what it imports, and under which name, so that none clash."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import replace
+
+from metann.codegen.imports import import_lines
+from metann.codegen.model import ImportLine, ImportPlan
+
+# What the template writes, whatever the user's file has under these names.
+_OURS = (
+    ImportPlan("metann"),
+    ImportPlan("metann.fields", "dependent"),
+    ImportPlan("metann.fields", "submodule"),
+    ImportPlan("metann.identity", "ShownAsOriginal"),
+    ImportPlan("metann.module", "DependentModule"),
+    ImportPlan("torch", "Tensor"),
+    ImportPlan("torch", "nn"),
+    ImportPlan("typing", "Any"),
+    ImportPlan("typing", "TYPE_CHECKING"),
+    ImportPlan("typing", "cast"),
+    ImportPlan("typing", "overload"),
+    ImportPlan("warnings"),
+)
+_DOOR = "to_dependent"
+
+
+class Names:
+    """Gives each thing that the written file names a name of its own.
+
+    Example: `Tensor` is torch's; a class `Tensor` of the user's is imported as `Tensor_`
+    """
+
+    def __init__(self, defined: Iterable[str]) -> None:
+        self._local: dict[tuple[str, str], str] = {_key(item): _wanted(item) for item in _OURS}
+        self._taken = {*self._local.values(), *defined, *dir(builtins), _DOOR}
+        self._imports: dict[ImportPlan, bool] = {}
+
+    def use(self, item: ImportPlan, *, at_run_time: bool = False) -> str:
+        """Import something, and return the name it has in the written file."""
+        wanted = _wanted(item)
+        if wanted == item.name and item.module == "builtins":
+            return wanted
+        key = _key(item)
+        if key not in self._local:
+            while wanted in self._taken:
+                wanted += "_"
+            self._taken.add(wanted)
+            self._local[key] = wanted
+        local = self._local[key]
+        alias = "" if local == _wanted(replace(item, alias="")) else local
+        known = replace(item, alias=alias)
+        self._imports[known] = self._imports.get(known, False) or at_run_time
+        return local
+
+    @contextmanager
+    def all_or_nothing(self) -> Generator[None, None, None]:
+        """Import nothing of what was asked for if it turns out that something is unknown."""
+        before = dict(self._local), set(self._taken), dict(self._imports)
+        try:
+            yield
+        except BaseException:
+            self._local, self._taken, self._imports = before
+            raise
+
+    @property
+    def has_types(self) -> bool:
+        """Whether something is imported for type checkers only."""
+        return not all(self._imports.values())
+
+    def lines(self, own: str) -> tuple[tuple[ImportLine, ...], tuple[ImportLine, ...]]:
+        """What is imported at run time, and what only for type checkers."""
+        at_run_time = [item for item, needed in self._imports.items() if needed]
+        for_types = [item for item, needed in self._imports.items() if not needed]
+        return import_lines(at_run_time, own=own), import_lines(for_types, own=own)
+
+
+def _key(item: ImportPlan) -> tuple[str, str]:
+    """What a name stands for; `import a.b` is known as `a`."""
+    return (item.module, item.name) if item.name or item.alias else (_wanted(item), "")
+
+
+def _wanted(item: ImportPlan) -> str:
+    return item.alias or item.name or item.module.partition(".")[0]
