@@ -18,7 +18,7 @@ def main() -> None:
             f"metann-generate needs {error.name}, which is not installed. "
             "Run `pip install 'metann[codegen]'`."
         )
-    app()
+    app(prog_name="metann-generate")
 
 
 if __name__ == "__main__":

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from small_project import write_project
 
 from metann.codegen.library import Library, find_torch, read_torch
 from metann.codegen.model import LibraryPlan
 from metann.codegen.plan import plan_library
+from metann.codegen.users import command as user_command
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +23,17 @@ def torch_library() -> Library:
 def torch_plan(torch_library: Library) -> LibraryPlan:
     """What is written of the installed torch."""
     return plan_library(torch_library)
+
+
+@pytest.fixture
+def quick(monkeypatch, torch_library: Library) -> None:
+    """`metann-generate` with a torch that has been read already."""
+    monkeypatch.setattr(user_command, "read_torch", lambda root: torch_library)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, quick) -> Path:
+    """The current folder, with a user's package in it."""
+    write_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator, Sequence
 
 from metann.codegen.errors import CodegenError
 from metann.codegen.source import SourceClass
 from metann.codegen.users.locate import Target
-from metann.codegen.users.reading import UserSource
+from metann.codegen.users.reading import Files, UserSource
 
 
 def choose(source: UserSource, target: Target) -> list[SourceClass]:
@@ -16,28 +17,70 @@ def choose(source: UserSource, target: Target) -> list[SourceClass]:
     Example: `class Net(nn.Module)`, `class Data`, and no name asked for -> Net
     """
     layers = source.layers()
+    _refuse_unread_bases(source)
+    names = [item.name for item in layers]
     if not layers and not target.names:
         raise CodegenError(_none_found(source, target))
-    unknown = [name for name in target.names if name not in {item.name for item in layers}]
-    if unknown:
-        raise CodegenError(_not_found(unknown[0], target, layers, source))
+    for name in target.names:
+        if name not in names:
+            raise CodegenError(_not_found(name, target, names, source))
     return [item for item in layers if item.name in target.names or not target.names]
 
 
+def _refuse_unread_bases(source: UserSource) -> None:
+    """Raise what was wrong with a file that a base comes from: it may make a class a layer."""
+    files = source.library.files
+    if not isinstance(files, Files) or not files.problems:
+        return
+    for item in source.file.classes.values():
+        for above in source.library.mro(item):
+            bases = (files[above.module].qualified(base) for base in above.bases)
+            for module in (module for base in bases for module in _trail(base, files, [])):
+                if module in files.problems:
+                    raise files.problems[module]
+
+
+def _trail(qualified: str, files: Files, seen: list[str]) -> Iterator[str]:
+    """The modules through which a name is imported. Example: "pkg.Net" -> "pkg", "pkg.nets"."""
+    home, _, name = qualified.rpartition(".")
+    if qualified in seen:
+        return
+    yield home
+    file = files.get(home)
+    further = [] if file is None else [f"{star}.{name}" for star in file.stars]
+    further += [file.imports[name]] if file is not None and name in file.imports else []
+    for item in further:
+        yield from _trail(item, files, [*seen, qualified])
+
+
 def _none_found(source: UserSource, target: Target) -> str:
+    if source.file.inside:
+        name, function = source.file.inside[0]
+        return f"Asked for the modules in {target.given}, but {_local(name, function)}"
     classes = ", ".join(source.file.classes) or "none at all"
     return (
-        f"Asked for the modules in {target.given}, but no class at its top level derives from "
+        f"Asked for the modules in {target.given}, but no class there derives from "
         f"torch.nn.Module as far as the source says (classes there: {classes}). Name another file."
     )
 
 
-def _not_found(name: str, target: Target, layers: list[SourceClass], source: UserSource) -> str:
+def _not_found(name: str, target: Target, layers: Sequence[str], source: UserSource) -> str:
+    asked = f"Asked for {target.given}:{name}, but"
+    functions = [function for local, function in source.file.inside if local == name]
+    if functions:
+        return f"{asked} {_local(name, functions[0])}"
     if name in source.file.classes:
         what = f"its class {name} does not derive from torch.nn.Module as far as the source says"
     else:
-        what = f"it has no class {name} at its top level"
-    names = [item.name for item in layers]
-    nearest = difflib.get_close_matches(name, names, n=3, cutoff=0.5) or names
+        what = f"it has no class {name}"
+    nearest = difflib.get_close_matches(name, layers, n=3, cutoff=0.5) or layers
     known = f"The modules there: {', '.join(nearest)}." if nearest else "It has no module at all."
-    return f"Asked for {target.given}:{name}, but {what}. {known}"
+    return f"{asked} {what}. {known}"
+
+
+def _local(name: str, function: str) -> str:
+    return (
+        f"its class {name} is defined in a function, {function}, so no other file can import it. "
+        "Move it to the top level of the file, or leave it: its counterpart is written when the "
+        "program first needs it."
+    )

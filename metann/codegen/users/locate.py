@@ -1,26 +1,43 @@
-"""Finds the source file of a user's module; nothing of it is imported."""
+"""What the user names -> the source file and the name of a module; nothing of it is imported."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+import keyword
+import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from metann.codegen.errors import CodegenError
+from metann.codegen.model import Note
+from metann.codegen.users.search import Found, home_of, search
+from metann.codegen.users.search import find_module as find_module
+
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
 @dataclass(frozen=True)
 class Target:
     """What a user asks counterparts for: a module, its file, and the names of classes, or all.
 
-    `given` is how the user named the module.
+    `given` is how the user named the module, `root` the folder that its name counts from.
     """
 
     module: str
     path: Path
     given: str
     names: tuple[str, ...] = ()
+    root: Path | None = None
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def is_importable(self) -> bool:
+        """Whether every part of the module's name is a name of Python's."""
+        return all(part.isidentifier() and not keyword.iskeyword(part) for part in self.parts)
+
+    @property
+    def parts(self) -> list[str]:
+        """Example: "pkg.nets" -> "pkg", "nets"."""
+        return self.module.split(".")
 
 
 def locate(target: str) -> Target:
@@ -28,70 +45,87 @@ def locate(target: str) -> Target:
 
     Example: "pkg.nets:Net" -> Target("pkg.nets", Path("pkg/nets.py"), "pkg.nets", ("Net",))
     """
-    place, _, name = target.rpartition(":")
-    if not name.isidentifier():
-        place, name = target, ""
+    place, name = _split(target)
     names = (name,) if name else ()
     if _is_path(place):
-        path = Path(place)
-        if not path.is_file():
-            raise CodegenError(
-                f"Asked for the modules in {place}, but there is no such file. Give the path of a "
-                "Python file, or a module as in `package.module`."
-            )
-        return Target(module_name(path.resolve()), path, place, names)
-    found = find_module(place)
-    if found is None:
+        return _from_path(place, names)
+    found = search(place) if all(place.split(".")) else Found()
+    if found.path is not None:
+        return Target(place, found.path, place, names, notes=_hiding(place, found))
+    if Path(place).is_file():
+        raise CodegenError(_no_python(place))
+    raise CodegenError(_not_found(place, found))
+
+
+def _split(target: str) -> tuple[str, str]:
+    """Example: "C:/nets.py:Net" -> "C:/nets.py", "Net"."""
+    place, colon, name = target.rpartition(":")
+    if not colon or (len(place) == 1 and _DRIVE.match(target)):
+        return target, ""
+    if not all(part.isidentifier() for part in name.split(".")):
         raise CodegenError(
-            f"Asked for the modules in {place}, but no source file of that name was found in the "
-            "current folder or among the installed packages. Give the path of the file instead."
+            f"Asked for the class {name!r} of {place}, but that is no name of a class. Give one "
+            "as in `package.module:Class`, or leave `:` out for all classes."
         )
-    return Target(place, found, place, names)
+    return place, name
 
 
-def find_module(module: str) -> Path | None:
-    """The source file of a module, found without importing the packages it is in.
-
-    Example: "torch.nn.modules.linear" -> .../torch/nn/modules/linear.py
-    """
-    first, *rest = module.split(".")
-    for folder in _roots(first):
-        path = folder.joinpath(*rest) if rest else folder
-        for file in (path.with_suffix(".py"), path / "__init__.py"):
-            if file.is_file():
-                return file
-    return None
+def _is_path(place: str) -> bool:
+    return place.endswith(".py") or "/" in place or "\\" in place or place in (".", "..")
 
 
-def module_name(path: Path) -> str:
-    """How a file is imported: its name after those of the packages it is in.
+def _from_path(given: str, names: tuple[str, ...]) -> Target:
+    # What was typed on Windows is understood everywhere, and spelled in one way.
+    place = given if Path(given).exists() else PureWindowsPath(given).as_posix()
+    path = Path(place)
+    if path.is_dir():
+        raise CodegenError(
+            f"Asked for the modules in {given}, but that is a folder. Give the files in it one by "
+            "one, or the name of a package, which stands for its __init__.py."
+        )
+    if not path.exists():
+        raise CodegenError(
+            f"Asked for the modules in {given}, but there is no such file. Give the path of a "
+            "Python file, or a module as in `package.module`."
+        )
+    if path.suffix != ".py":
+        raise CodegenError(_no_python(given))
+    home = home_of(path)
+    notes = _loose(home.module, home.loose)
+    return Target(home.module, path, path.as_posix(), names, home.root, notes)
 
-    Example: nets.py in pkg/, which has an __init__.py -> "pkg.nets"
-    """
-    parts = [] if path.name == "__init__.py" else [path.stem]
-    folder = path.parent
-    while (folder / "__init__.py").is_file():
-        parts.insert(0, folder.name)
-        folder = folder.parent
-    return ".".join(parts)
+
+def _loose(module: str, loose: tuple[str, ...]) -> tuple[Note, ...]:
+    """Say by which name a file is known if it may have another one."""
+    if not loose:
+        return ()
+    short = module.split(".", len(loose))[-1]
+    why = (
+        f"this is its name from the current folder, as {'/'.join(loose)}/ has no __init__.py; if "
+        f"your program imports it as {short}, run the command in that folder"
+    )
+    return (Note(module, why),)
 
 
-def _is_path(target: str) -> bool:
-    return target.endswith(".py") or "/" in target or "\\" in target
+def _hiding(module: str, found: Found) -> tuple[Note, ...]:
+    if found.hides is None:
+        return ()
+    return (Note(module, f"this is {found.path}, which hides the installed {found.hides}"),)
 
 
-def _roots(package: str) -> list[Path]:
-    """Where the files of a top-level package, or a top-level module, may be."""
-    # A command's own folder is first on sys.path, not the one that the user is in.
-    here = [Path.cwd() / package]
-    if package in sys.builtin_module_names:
-        return here
-    try:
-        spec = importlib.util.find_spec(package)
-    except (ImportError, ValueError):
-        return here
-    if spec is None:
-        return here
-    if spec.submodule_search_locations is not None:
-        return here + [Path(folder) for folder in spec.submodule_search_locations]
-    return here if spec.origin is None else [*here, Path(spec.origin).with_suffix("")]
+def _no_python(place: str) -> str:
+    return (
+        f"Asked for the modules in {place}, but that is no Python source file. "
+        "Give a file whose name ends in .py."
+    )
+
+
+def _not_found(place: str, found: Found) -> str:
+    if found.why:
+        todo = "Give the path of a source file, or a module that has one."
+        return f"Asked for the modules in {place}, but it has no source file: {found.why}. {todo}"
+    return (
+        f"Asked for the modules in {place}, but no source file of that name was found in the "
+        "current folder, its src/ or among the installed packages. Give the path of the file "
+        "instead."
+    )
