@@ -11,7 +11,7 @@ import libcst.matchers as m
 from metann.codegen.library import MODULE
 from metann.codegen.model import Note
 from metann.codegen.rewriting.classes import Layer
-from metann.codegen.rewriting.contexts import stays_torchs
+from metann.codegen.rewriting.contexts import is_base, stays_torchs
 from metann.codegen.rewriting.names import Names, assigned_attributes, root_of
 from metann.codegen.rewriting.renaming import Renaming
 
@@ -89,7 +89,7 @@ def change_uses(
     """Torch's layers become counterparts wherever they are used, and not only asked about."""
     for node in dotted_names(names):
         source = names.class_of(node)
-        if source is None or node in changes.new or _is_base(node, names):
+        if source is None or node in changes.new or is_base(node, names):
             continue
         if source.qualified_name == MODULE:
             is_used = _is_made(node, names) or _is_called_on(node, names, layers)
@@ -124,13 +124,3 @@ def _is_called_on(node: cst.BaseExpression, names: Names, layers: Set[cst.CSTNod
     if not isinstance(method, cst.Attribute) or not isinstance(call, cst.Call):
         return False
     return call.func is method and names.class_around(node) in layers
-
-
-def _is_base(node: cst.BaseExpression, names: Names) -> bool:
-    """Whether it is a base of a class, with or without type arguments."""
-    child: cst.CSTNode = node
-    above = names.parent(node)
-    if isinstance(above, cst.Subscript) and above.value is child:
-        child, above = above, names.parent(above)
-    holder = None if above is None else names.parent(above)
-    return isinstance(above, cst.Arg) and isinstance(holder, cst.ClassDef) and above in holder.bases

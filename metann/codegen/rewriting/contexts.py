@@ -39,7 +39,7 @@ def stays_torchs(node: cst.BaseExpression, names: Names) -> bool:
     if isinstance(above, cst.Call):
         return _stays_in_call(child, above, names)
     if isinstance(above, cst.Subscript):
-        return child is not above.value and _is_type(above.value, names)
+        return child is not above.value and _is_type(above, names)
     if isinstance(above, cst.BinaryOperation):
         return isinstance(above.operator, cst.BitOr)
     if isinstance(above, cst.Assign | cst.AnnAssign):
@@ -59,12 +59,24 @@ def _stays_in_call(child: cst.CSTNode, call: cst.Call, names: Names) -> bool:
     return called is not None and called.startswith(_TYPING)
 
 
-def _is_type(node: cst.BaseExpression, names: Names) -> bool:
-    """Whether `node[...]` is a type. Example: `Callable[..., nn.Linear]`."""
-    called = names.qualified(node)
+def _is_type(node: cst.Subscript, names: Names) -> bool:
+    """Whether `of[...]` is a type. Example: `Callable[..., nn.Linear]`, `Net[nn.Linear]`."""
+    called = names.qualified(node.value)
+    if names.is_own(node.value) or is_base(node, names):
+        return True
     if called is None:
         return False
     return called.startswith(_TYPING) or called in [f"builtins.{name}" for name in _TYPES]
+
+
+def is_base(node: cst.BaseExpression, names: Names) -> bool:
+    """Whether it is a base of a class, with or without type arguments."""
+    child: cst.CSTNode = node
+    above = names.parent(node)
+    if isinstance(above, cst.Subscript) and above.value is child:
+        child, above = above, names.parent(above)
+    holder = None if above is None else names.parent(above)
+    return isinstance(above, cst.Arg) and isinstance(holder, cst.ClassDef) and above in holder.bases
 
 
 def _is_target(node: cst.BaseExpression, names: Names) -> bool:

@@ -67,7 +67,7 @@ def _why_kept(names: Names, node: cst.ClassDef, layers: Set[cst.CSTNode]) -> str
         bound = sibling.node if isinstance(sibling, Assignment) else None
         if bound in layers or isinstance(bound, cst.Name):
             continue
-        where = "" if bound is None else f" in line {names.line(bound)}"
+        where = "" if bound is None else f" (line {names.line(bound)})"
         return f"the name stands for something else, too{where}"
     return ""
 

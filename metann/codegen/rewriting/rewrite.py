@@ -23,10 +23,11 @@ from metann.codegen.rewriting.names import Names
 from metann.codegen.rewriting.remarks import remarks
 from metann.codegen.rewriting.renaming import plan_renaming
 from metann.codegen.rewriting.spelling import Spelling
-from metann.codegen.rewriting.statements import with_imports
 from metann.codegen.rewriting.strings import change_strings
 from metann.codegen.rewriting.transformer import Transformer
 from metann.codegen.source import SourceFile
+
+_MARK = "\ufeff"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ def rewrite(
     Example: `class Net(nn.Module)` with `nn.Linear(3, 4)` in it -> `class
     DependentNet(DependentModule)` with `DependentLinear(3, 4)`
     """
-    names = Names(_parse(text, file), file, library)
+    tree = _parse(text, file)
+    names = Names(tree, file, library)
     classes = Classes(names, layer_planner(library))
     layers = tuple(classes.layers())
     renaming = plan_renaming(names, layers)
@@ -70,9 +72,10 @@ def rewrite(
     if not keep_relative_imports:
         make_absolute(changes, names)
     changes.notes += remarks(changes, names, classes, layers)
-    changed = names.module.visit(Transformer(changes))
-    mended = with_imports(changed, spelling.to_import())
-    return Rewritten(mended.code, tuple(changes.notes))
+    if not changes.new:
+        changes.notes.append(_nothing_done(file))
+    changed = names.module.visit(Transformer(changes, spelling.to_import()))
+    return Rewritten(_as_written(changed.code, tree.code, text, file), tuple(changes.notes))
 
 
 def _parse(text: str, file: SourceFile) -> cst.Module:
@@ -84,3 +87,22 @@ def _parse(text: str, file: SourceFile) -> cst.Module:
             f"{error.message.splitlines()[0]}."
         ) from error
     return tree
+
+
+def _as_written(new: str, kept: str, text: str, file: SourceFile) -> str:
+    """The new text with what libcst leaves out: a byte order mark, some last empty lines."""
+    mark = text[: text.startswith(_MARK)]
+    text = text[len(mark) :]
+    differs = (n for n, (a, b) in enumerate(zip(kept, text, strict=False)) if a != b)
+    same = next(differs, min(len(kept), len(text)))
+    if not new.endswith(kept[same:]):
+        raise CodegenError(
+            f"Asked to rewrite {file.module}, but libcst cannot keep its line breaks. Give all "
+            "lines the same ending, and run the command again."
+        )
+    return mark + new[: len(new) - len(kept[same:])] + text[same:]
+
+
+def _nothing_done(file: SourceFile) -> Note:
+    why = "none of its classes derives from torch.nn.Module, and it makes no layer of torch"
+    return Note(f"{file.module} stays as it is", why)

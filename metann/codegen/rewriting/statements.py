@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import libcst as cst
 import libcst.matchers as m
@@ -21,28 +22,33 @@ _BLANK = cst.EmptyLine(indent=False)
 Statement = cst.BaseStatement
 
 
-def without(
-    before: Sequence[Statement], after: Sequence[Statement], is_gone: Callable[[Statement], bool]
-) -> list[Statement]:
+@dataclass(frozen=True)
+class Line:
+    """A statement, and whether it is about to be taken out."""
+
+    statement: Statement
+    is_gone: bool = False
+
+
+def without_gone(lines: Iterable[Line]) -> list[Statement]:
     """The statements of a block less those that are gone; the comments above them stay."""
     kept: list[Statement] = []
     carried: list[cst.EmptyLine] = []
-    for old, new in zip(before, after, strict=True):
-        above = list(leading_lines(new))
-        if is_gone(old):
-            carried = _joined(carried, above)
-        else:
-            kept.append(with_leading_lines(new, _joined(carried, above)) if carried else new)
-            carried = []
+    for line in lines:
+        above = _joined(carried, leading_lines(line.statement))
+        if not line.is_gone:
+            changed = with_leading_lines(line.statement, above) if carried else line.statement
+            kept.append(changed)
+        carried = above if line.is_gone else []
     return kept
 
 
-def with_imports(module: cst.Module, plans: Iterable[ImportPlan]) -> cst.Module:
-    """The module with these imports among those it has, each where its name belongs."""
-    body: list[Statement] = [*module.body]
-    for line in import_lines(plans):
-        body = _with_import(body, line)
-    return module.with_changes(body=body)
+def with_imports(lines: Iterable[Line], plans: Iterable[ImportPlan]) -> list[Line]:
+    """The lines of a file with these imports among those it has, each where its name belongs."""
+    found = list(lines)
+    for item in import_lines(plans):
+        found = _with_import(found, item)
+    return found
 
 
 def leading_lines(statement: Statement) -> Sequence[cst.EmptyLine]:
@@ -63,38 +69,52 @@ def _joined(first: Sequence[cst.EmptyLine], second: Sequence[cst.EmptyLine]) -> 
     return [*second] if len(second) >= len(first) else [*first[: len(first) - len(second)], *second]
 
 
-def _with_import(body: list[Statement], line: ImportLine) -> list[Statement]:
-    new: Statement = _statement(line)
-    end = next((n for n, item in enumerate(body) if not m.matches(item, _AT_TOP)), len(body))
-    places = [n for n in range(end) if m.matches(body[n], _IMPORT)]
-    before = [n for n in places if not m.matches(body[n], _FUTURE) and _order(body[n]) > _key(line)]
-    if before:
-        return _insert_before(body, before[0], new)
+def _with_import(lines: list[Line], item: ImportLine) -> list[Line]:
+    new: Statement = _statement(item)
+    end = next((n for n, line in enumerate(lines) if not _is(line, _AT_TOP)), len(lines))
+    places = [n for n in range(end) if _is(lines[n], _IMPORT)]
+    later = (n for n in places if not _is(lines[n], _FUTURE) and _order(lines[n]) > _key(item))
+    before = next(later, None)
+    if before is not None:
+        return _insert_before(lines, before, new)
     if places:
         last = places[-1]
-        starts_section = _order(body[last])[0] != 1
-        above = [_BLANK] if starts_section else []
-        return [*body[: last + 1], with_leading_lines(new, above), *body[last + 1 :]]
-    start = 1 if body and m.matches(body[0], _DOCSTRING) else 0
-    rest = body[start:]
-    if rest and not leading_lines(rest[0]):
-        rest[0] = with_leading_lines(rest[0], [_BLANK])
-    return [*body[:start], with_leading_lines(new, [_BLANK] * bool(start)), *rest]
+        above = [] if _order(lines[last])[0] == 1 else [_BLANK]
+        return [*lines[: last + 1], Line(with_leading_lines(new, above)), *lines[last + 1 :]]
+    start = 1 if lines and _is(lines[0], _DOCSTRING) else 0
+    new = with_leading_lines(new, [_BLANK] * start)
+    return [
+        *lines[:start],
+        Line(new),
+        *map(_set_off, lines[start : start + 1]),
+        *lines[start + 1 :],
+    ]
 
 
-def _insert_before(body: list[Statement], place: int, new: Statement) -> list[Statement]:
+def _insert_before(lines: list[Line], place: int, new: Statement) -> list[Line]:
     """Insert an import; the empty lines that begin a section come before its first import."""
-    after = body[place]
-    above = leading_lines(after)
+    after = lines[place]
+    above = leading_lines(after.statement)
     blank = next((n for n, line in enumerate(above) if line.comment), len(above))
     if _order(after)[0] == 1:
         new = with_leading_lines(new, above[:blank])
-        return [*body[:place], new, with_leading_lines(after, above[blank:]), *body[place + 1 :]]
-    is_first = place == 0 or not m.matches(body[place - 1], _IMPORT)
-    starts_section = is_first or _order(body[place - 1])[0] != 1
-    new = with_leading_lines(new, [_BLANK] * (starts_section and place > 0))
-    after = after if above else with_leading_lines(after, [_BLANK])
-    return [*body[:place], new, after, *body[place + 1 :]]
+        after = replace(after, statement=with_leading_lines(after.statement, above[blank:]))
+    elif place == 0 or not _is(lines[place - 1], _IMPORT) or _order(lines[place - 1])[0] != 1:
+        # A section of its own.
+        new = with_leading_lines(new, [_BLANK] * (place > 0))
+        after = _set_off(after)
+    return [*lines[:place], Line(new), after, *lines[place + 1 :]]
+
+
+def _set_off(line: Line) -> Line:
+    """The line with an empty one above it."""
+    if leading_lines(line.statement):
+        return line
+    return replace(line, statement=with_leading_lines(line.statement, [_BLANK]))
+
+
+def _is(line: Line, shape: m.BaseMatcherNode) -> bool:
+    return m.matches(line.statement, shape)
 
 
 def _statement(line: ImportLine) -> cst.SimpleStatementLine:
@@ -112,10 +132,10 @@ def _key(line: ImportLine) -> tuple[int, bool, str]:
     return 1, line.is_from, line.module
 
 
-def _order(statement: Statement) -> tuple[int, bool, str]:
+def _order(line: Line) -> tuple[int, bool, str]:
     """The section of an import, and its place there, as isort has them."""
-    assert isinstance(statement, cst.SimpleStatementLine)
-    first = statement.body[0]
+    assert isinstance(line.statement, cst.SimpleStatementLine)
+    first = line.statement.body[0]
     if isinstance(first, cst.ImportFrom):
         if first.relative:
             return 2, True, ""

@@ -61,8 +61,9 @@ def type_comments(names: Names) -> Iterator[cst.Comment]:
 def mentioned(names: Names) -> frozenset[str]:
     """The names that strings and comments read: imports of them stay."""
     found = {_content(node) for node in exported(names)}
-    for comment in type_comments(names):
-        for tree in _parsed(_typed_part(comment)):
+    types = [_typed_part(comment) for comment in type_comments(names)]
+    for text in (*types, *map(_content, names.strings)):
+        for tree in _parsed(text):
             found |= {node.value for node in walk(tree) if isinstance(node, cst.Name)}
     return frozenset(found)
 
@@ -109,6 +110,11 @@ class _Renamer(cst.CSTTransformer):
     ) -> cst.Attribute:
         """An attribute is no variable."""
         return updated_node.with_changes(attr=original_node.attr)
+
+    @override
+    def leave_Arg(self, original_node: cst.Arg, updated_node: cst.Arg) -> cst.Arg:
+        """Neither is a keyword."""
+        return updated_node.with_changes(keyword=original_node.keyword)
 
     @override
     def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.Name:

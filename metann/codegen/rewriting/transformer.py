@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import libcst as cst
 from typing_extensions import override
 
+from metann.codegen.model import ImportPlan
 from metann.codegen.rewriting.changes import Changes
-from metann.codegen.rewriting.statements import Statement, without
+from metann.codegen.rewriting.statements import Line, Statement, with_imports, without_gone
 
 _SEPARATOR = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
 
 
 class Transformer(cst.CSTTransformer):
-    """Replaces names, and adds bases."""
+    """Replaces names, adds bases, and mends imports."""
 
-    def __init__(self, changes: Changes) -> None:
+    def __init__(self, changes: Changes, imports: Iterable[ImportPlan]) -> None:
         super().__init__()
         self._changes = changes
+        self._imports = tuple(imports)
 
     @override
     def on_leave(  # type: ignore[override]
@@ -39,9 +41,10 @@ class Transformer(cst.CSTTransformer):
         """Add the bases that a class needs behind the last one that is a module."""
         last, added = self._changes.added.get(original_node, (0, ()))
         bases = list(updated_node.bases)
+        separator = bases[last - 1].comma if last else _SEPARATOR
         for name in reversed(added):
             before = bases[last]
-            bases[last] = before.with_changes(comma=_SEPARATOR)
+            bases[last] = before.with_changes(comma=separator)
             bases.insert(last + 1, cst.Arg(cst.Name(name), comma=before.comma))
         return updated_node.with_changes(bases=bases)
 
@@ -79,14 +82,19 @@ class Transformer(cst.CSTTransformer):
         self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock
     ) -> cst.IndentedBlock:
         """Take out the lines of which nothing is left."""
-        body = without(original_node.body, updated_node.body, self._is_line_gone)
-        return updated_node.with_changes(body=body)
+        lines = self._lines(original_node.body, updated_node.body)
+        return updated_node.with_changes(body=without_gone(lines))
 
     @override
     def leave_Module(self, original_node: cst.Module, updated_node: cst.Module) -> cst.Module:
-        """Take out the lines of which nothing is left."""
-        body = without(original_node.body, updated_node.body, self._is_line_gone)
+        """Put the new imports in, and take out the lines of which nothing is left."""
+        lines = self._lines(original_node.body, updated_node.body)
+        body = without_gone(with_imports(lines, self._imports))
         return updated_node.with_changes(body=body)
+
+    def _lines(self, before: Sequence[Statement], after: Sequence[Statement]) -> list[Line]:
+        pairs = zip(before, after, strict=True)
+        return [Line(new, is_gone=self._is_line_gone(old)) for old, new in pairs]
 
     def _is_gone(self, node: cst.CSTNode) -> bool:
         return isinstance(node, cst.Import | cst.ImportFrom) and (
