@@ -136,7 +136,9 @@ def meta_train(net: nn.Sequential, digits: Digits, iterations: int, seed: int) -
                 weights = adaptation_step(learner, weights, task, second_order=True)
             scores = learner.functional(weights, True, task.query_images)
             loss = F.cross_entropy(scores, task.query_labels)
-            (loss / TASKS_AN_ITERATION).backward()  # through all steps, into net.parameters()
+            scaled = loss / TASKS_AN_ITERATION
+            # Through all steps, into net.parameters(); torch has no types for it.
+            scaled.backward()  # type: ignore[no-untyped-call]
             correct += accuracy(scores, task.query_labels) / TASKS_AN_ITERATION
         optimizer.step()
         history.append(correct)

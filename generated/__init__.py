@@ -400,23 +400,25 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Import the file of a counterpart when the counterpart is first asked for."""
-    if name not in FILES:
-        raise AttributeError(f"module 'metann.generated' has no attribute {name!r}")
-    file = f"metann.generated.{FILES[name]}"
-    try:
-        counterpart: object = getattr(import_module(file), name)
-    except (AttributeError, ImportError, TypeError) as error:
-        import torch
+if not TYPE_CHECKING:  # To type checkers, every name would exist.
 
-        raise ImportError(
-            f"Asked for {name}, but {file} was generated from torch {TORCH_VERSION} and does not "
-            f"fit the torch {torch.__version__} that is installed here: {error}. Install torch "
-            f"{TORCH_VERSION}, or run `python tools/generate.py` in a checkout of metann."
-        ) from error
-    globals()[name] = counterpart
-    return counterpart
+    def __getattr__(name: str) -> object:
+        """Import the file of a counterpart when the counterpart is first asked for."""
+        if name not in FILES:
+            raise AttributeError(f"module 'metann.generated' has no attribute {name!r}")
+        file = f"metann.generated.{FILES[name]}"
+        try:
+            counterpart: object = getattr(import_module(file), name)
+        except (AttributeError, ImportError, TypeError) as error:
+            import torch
+
+            raise ImportError(
+                f"Asked for {name}, but {file} was generated from torch {TORCH_VERSION} and does "
+                f"not fit the torch {torch.__version__} that is installed here: {error}. Install "
+                f"torch {TORCH_VERSION}, or run `python tools/generate.py` in a checkout of metann."
+            ) from error
+        globals()[name] = counterpart
+        return counterpart
 
 
 def __dir__() -> list[str]:

@@ -397,7 +397,7 @@ class DependentMultiheadAttention(CallsPlainForms, nn.MultiheadAttention, Depend
     """`out_proj(softmax(q @ k.T / sqrt(head_dim)) @ v)`, with the heads side by side.
 
     q, k and v are query, key and value times their weights plus bias, cut into num_heads.
-    With batch_first=True, N comes before L and S.
+    With batch_first=True, N comes first.
 
     Shape: (L, N, embed_dim), (S, N, kdim), (S, N, vdim) -> (L, N, embed_dim), and the softmax;
     or without N.

@@ -16,10 +16,9 @@ from metann.layers.adaptive import KnowsBatches
 from metann.module import DependentModule
 
 if TYPE_CHECKING:
-    from torch.nn.modules.adaptive import (
-        _ASMoutput,  # pyright: ignore[reportPrivateUsage]  # it has no public name
-    )
     from torch.types import Device
+
+    from metann.layers.adaptive import OutputAndLoss
 
 
 class DependentAdaptiveLogSoftmaxWithLoss(
@@ -52,6 +51,6 @@ class DependentAdaptiveLogSoftmaxWithLoss(
             dtype: torch.dtype | None = None,
         ) -> None: ...
 
-        def forward(self, input_: Tensor, target_: Tensor) -> _ASMoutput: ...
+        def forward(self, input_: Tensor, target_: Tensor) -> OutputAndLoss: ...
 
-        def __call__(self, input_: Tensor, target_: Tensor) -> _ASMoutput: ...
+        def __call__(self, input_: Tensor, target_: Tensor) -> OutputAndLoss: ...

@@ -75,7 +75,7 @@ class DependentLazyBatchNorm1d(nn.LazyBatchNorm1d, DependentModule):
 
     They are those of the batch; in eval mode those tracked so far, if they are tracked.
 
-    Shape: (N, num_features, L) -> (N, num_features, L), or without L.
+    Shape: (N, C, L) -> (N, C, L), or without L.
 
     Counterpart of torch.nn.LazyBatchNorm1d.
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm1d.html>
@@ -89,7 +89,7 @@ class DependentLazyBatchNorm1d(nn.LazyBatchNorm1d, DependentModule):
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
-    cls_to_become = DependentBatchNorm1d
+    cls_to_become: type[DependentBatchNorm1d] = DependentBatchNorm1d
 
     if TYPE_CHECKING:
 
@@ -177,7 +177,7 @@ class DependentLazyBatchNorm2d(nn.LazyBatchNorm2d, DependentModule):
 
     They are those of the batch; in eval mode those tracked so far, if they are tracked.
 
-    Shape: (N, num_features, H, W) -> (N, num_features, H, W).
+    Shape: (N, C, H, W) -> (N, C, H, W).
 
     Counterpart of torch.nn.LazyBatchNorm2d.
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm2d.html>
@@ -191,7 +191,7 @@ class DependentLazyBatchNorm2d(nn.LazyBatchNorm2d, DependentModule):
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
-    cls_to_become = DependentBatchNorm2d
+    cls_to_become: type[DependentBatchNorm2d] = DependentBatchNorm2d
 
     if TYPE_CHECKING:
 
@@ -279,7 +279,7 @@ class DependentLazyBatchNorm3d(nn.LazyBatchNorm3d, DependentModule):
 
     They are those of the batch; in eval mode those tracked so far, if they are tracked.
 
-    Shape: (N, num_features, D, H, W) -> (N, num_features, D, H, W).
+    Shape: (N, C, D, H, W) -> (N, C, D, H, W).
 
     Counterpart of torch.nn.LazyBatchNorm3d.
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm3d.html>
@@ -293,7 +293,7 @@ class DependentLazyBatchNorm3d(nn.LazyBatchNorm3d, DependentModule):
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
-    cls_to_become = DependentBatchNorm3d
+    cls_to_become: type[DependentBatchNorm3d] = DependentBatchNorm3d
 
     if TYPE_CHECKING:
 

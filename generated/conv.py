@@ -184,7 +184,8 @@ class DependentConv3d(nn.Conv3d, DependentModule):
 class DependentConvTranspose1d(nn.ConvTranspose1d, DependentModule):
     """Each input value times weight, added to a window of the output, plus bias.
 
-    `size = (size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`
+    Each size becomes
+    `(size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`.
 
     Shape: (N, in_channels, L) -> (N, out_channels, L_out), or without N.
 
@@ -237,7 +238,8 @@ class DependentConvTranspose1d(nn.ConvTranspose1d, DependentModule):
 class DependentConvTranspose2d(nn.ConvTranspose2d, DependentModule):
     """Each input value times weight, added to a window of the output image, plus bias.
 
-    `size = (size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`
+    Each size becomes
+    `(size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`.
 
     Shape: (N, in_channels, H, W) -> (N, out_channels, H_out, W_out), or without N.
 
@@ -290,7 +292,8 @@ class DependentConvTranspose2d(nn.ConvTranspose2d, DependentModule):
 class DependentConvTranspose3d(nn.ConvTranspose3d, DependentModule):
     """Each input value times weight, added to a window of the output volume, plus bias.
 
-    `size = (size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`
+    Each size becomes
+    `(size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`.
 
     Shape: (N, in_channels, D, H, W) -> (N, out_channels, D_out, H_out, W_out), or without N.
 
@@ -359,7 +362,7 @@ class DependentLazyConv1d(nn.LazyConv1d, DependentConv1d):
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
-    cls_to_become = DependentConv1d
+    cls_to_become: type[DependentConv1d] = DependentConv1d
 
     if TYPE_CHECKING:
 
@@ -397,7 +400,7 @@ class DependentLazyConv2d(nn.LazyConv2d, DependentConv2d):
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
-    cls_to_become = DependentConv2d
+    cls_to_become: type[DependentConv2d] = DependentConv2d
 
     if TYPE_CHECKING:
 
@@ -435,7 +438,7 @@ class DependentLazyConv3d(nn.LazyConv3d, DependentConv3d):
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
-    cls_to_become = DependentConv3d
+    cls_to_become: type[DependentConv3d] = DependentConv3d
 
     if TYPE_CHECKING:
 
@@ -457,7 +460,8 @@ class DependentLazyConv3d(nn.LazyConv3d, DependentConv3d):
 class DependentLazyConvTranspose1d(nn.LazyConvTranspose1d, DependentConvTranspose1d):
     """A ConvTranspose1d that takes in_channels from its first input.
 
-    `size = (size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`
+    Each size becomes
+    `(size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`.
 
     Shape: (N, in_channels, L) -> (N, out_channels, L_out), or without N.
 
@@ -473,7 +477,7 @@ class DependentLazyConvTranspose1d(nn.LazyConvTranspose1d, DependentConvTranspos
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
-    cls_to_become = DependentConvTranspose1d
+    cls_to_become: type[DependentConvTranspose1d] = DependentConvTranspose1d
 
     if TYPE_CHECKING:
 
@@ -496,7 +500,8 @@ class DependentLazyConvTranspose1d(nn.LazyConvTranspose1d, DependentConvTranspos
 class DependentLazyConvTranspose2d(nn.LazyConvTranspose2d, DependentConvTranspose2d):
     """A ConvTranspose2d that takes in_channels from its first input.
 
-    `size = (size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`
+    Each size becomes
+    `(size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`.
 
     Shape: (N, in_channels, H, W) -> (N, out_channels, H_out, W_out), or without N.
 
@@ -512,7 +517,7 @@ class DependentLazyConvTranspose2d(nn.LazyConvTranspose2d, DependentConvTranspos
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
-    cls_to_become = DependentConvTranspose2d
+    cls_to_become: type[DependentConvTranspose2d] = DependentConvTranspose2d
 
     if TYPE_CHECKING:
 
@@ -535,7 +540,8 @@ class DependentLazyConvTranspose2d(nn.LazyConvTranspose2d, DependentConvTranspos
 class DependentLazyConvTranspose3d(nn.LazyConvTranspose3d, DependentConvTranspose3d):
     """A ConvTranspose3d that takes in_channels from its first input.
 
-    `size = (size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`
+    Each size becomes
+    `(size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`.
 
     Shape: (N, in_channels, D, H, W) -> (N, out_channels, D_out, H_out, W_out), or without N.
 
@@ -551,7 +557,7 @@ class DependentLazyConvTranspose3d(nn.LazyConvTranspose3d, DependentConvTranspos
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
-    cls_to_become = DependentConvTranspose3d
+    cls_to_become: type[DependentConvTranspose3d] = DependentConvTranspose3d
 
     if TYPE_CHECKING:
 

@@ -47,4 +47,4 @@ class DependentUnflatten(nn.Unflatten, DependentModule):
         def __call__(self, input: Tensor) -> Tensor: ...
 
     def forward(self, input: Tensor) -> Tensor:
-        return input.unflatten(self.dim, self.unflattened_size)  # type: ignore[no-any-return]  # torch does not annotate it
+        return input.unflatten(self.dim, self.unflattened_size)  # type: ignore[no-any-return, no-untyped-call]  # torch does not annotate it

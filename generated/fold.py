@@ -17,7 +17,9 @@ from metann.module import DependentModule
 class DependentFold(nn.Fold, DependentModule):
     """Puts columns back as windows of an image; where windows overlap, values are summed.
 
-    The columns are those of Unfold: `C * kernel_size[0] * kernel_size[1]` values each.
+    Each column holds the C * K values of one window, K of which stand in each channel.
+
+    Shape: (N, columns, windows) -> (N, C, H, W), or without N.
 
     Counterpart of torch.nn.Fold.
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.Fold.html>
@@ -43,9 +45,9 @@ class DependentFold(nn.Fold, DependentModule):
 
 
 class DependentUnfold(nn.Unfold, DependentModule):
-    """Each window of an image as one column.
+    """Each window of an image as one column of C * K values, K of which are in each channel.
 
-    Shape: (N, C, H, W) -> (N, C * kernel_size[0] * kernel_size[1], windows), or without N.
+    Shape: (N, C, H, W) -> (N, C * K, windows), or without N.
 
     Counterpart of torch.nn.Unfold.
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.Unfold.html>

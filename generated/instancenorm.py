@@ -74,7 +74,7 @@ class DependentLazyInstanceNorm1d(nn.LazyInstanceNorm1d, DependentModule):
 
     With the channel's mean and var; in eval mode with those tracked so far, if they are.
 
-    Shape: (N, num_features, L) -> (N, num_features, L), or without N.
+    Shape: (N, C, L) -> (N, C, L), or without N.
 
     Counterpart of torch.nn.LazyInstanceNorm1d.
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm1d.html>
@@ -88,7 +88,7 @@ class DependentLazyInstanceNorm1d(nn.LazyInstanceNorm1d, DependentModule):
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
-    cls_to_become = DependentInstanceNorm1d
+    cls_to_become: type[DependentInstanceNorm1d] = DependentInstanceNorm1d
 
     if TYPE_CHECKING:
 
@@ -176,7 +176,7 @@ class DependentLazyInstanceNorm2d(nn.LazyInstanceNorm2d, DependentModule):
 
     With the channel's mean and var; in eval mode with those tracked so far, if they are.
 
-    Shape: (N, num_features, H, W) -> (N, num_features, H, W), or without N.
+    Shape: (N, C, H, W) -> (N, C, H, W), or without N.
 
     Counterpart of torch.nn.LazyInstanceNorm2d.
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm2d.html>
@@ -190,7 +190,7 @@ class DependentLazyInstanceNorm2d(nn.LazyInstanceNorm2d, DependentModule):
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
-    cls_to_become = DependentInstanceNorm2d
+    cls_to_become: type[DependentInstanceNorm2d] = DependentInstanceNorm2d
 
     if TYPE_CHECKING:
 
@@ -278,7 +278,7 @@ class DependentLazyInstanceNorm3d(nn.LazyInstanceNorm3d, DependentModule):
 
     With the channel's mean and var; in eval mode with those tracked so far, if they are.
 
-    Shape: (N, num_features, D, H, W) -> (N, num_features, D, H, W), or without N.
+    Shape: (N, C, D, H, W) -> (N, C, D, H, W), or without N.
 
     Counterpart of torch.nn.LazyInstanceNorm3d.
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm3d.html>
@@ -292,7 +292,7 @@ class DependentLazyInstanceNorm3d(nn.LazyInstanceNorm3d, DependentModule):
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
-    cls_to_become = DependentInstanceNorm3d
+    cls_to_become: type[DependentInstanceNorm3d] = DependentInstanceNorm3d
 
     if TYPE_CHECKING:
 

@@ -170,7 +170,7 @@ class DependentLazyLinear(nn.LazyLinear, DependentLinear):
     bias: Tensor | None = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
-    cls_to_become = DependentLinear
+    cls_to_become: type[DependentLinear] = DependentLinear
 
     if TYPE_CHECKING:
 

@@ -278,9 +278,7 @@ class ToDependent(Protocol):
 
     @overload
     def __call__(
-        self,
-        module: nn.NLLLoss2d,  # pyright: ignore[reportDeprecated]
-        recurse: bool = True,
+        self, module: nn.NLLLoss2d, recurse: bool = True  # pyright: ignore[reportDeprecated]
     ) -> DependentNLLLoss2d: ...
 
     @overload
@@ -647,9 +645,7 @@ class ToDependent(Protocol):
 
     @overload
     def __call__(
-        self,
-        module: nn.Container,  # pyright: ignore[reportDeprecated]
-        recurse: bool = True,
+        self, module: nn.Container, recurse: bool = True  # pyright: ignore[reportDeprecated]
     ) -> DependentContainer: ...
 
     @overload

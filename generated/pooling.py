@@ -19,7 +19,7 @@ class DependentMaxPool1d(nn.MaxPool1d, DependentModule):
 
     Each size becomes `(size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`.
 
-    Shape: (N, C, L) -> (N, C, L_out), or without N.
+    Shape: (N, C, L) -> (N, C, L_out), and indices if asked for; or without N.
 
     Counterpart of torch.nn.MaxPool1d.
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool1d.html>
@@ -57,7 +57,7 @@ class DependentMaxPool2d(nn.MaxPool2d, DependentModule):
 
     Each size becomes `(size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`.
 
-    Shape: (N, C, H, W) -> (N, C, H_out, W_out), or without N.
+    Shape: (N, C, H, W) -> (N, C, H_out, W_out), and indices if asked for; or without N.
 
     Counterpart of torch.nn.MaxPool2d.
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool2d.html>
@@ -95,7 +95,7 @@ class DependentMaxPool3d(nn.MaxPool3d, DependentModule):
 
     Each size becomes `(size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`.
 
-    Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), or without N.
+    Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), and indices if asked for; or without N.
 
     Counterpart of torch.nn.MaxPool3d.
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool3d.html>
@@ -344,7 +344,7 @@ class DependentFractionalMaxPool2d(nn.FractionalMaxPool2d, DependentModule):
 
     There are output_size windows, or output_ratio times as many as there are pixels.
 
-    Shape: (N, C, H, W) -> (N, C, H_out, W_out), or without N.
+    Shape: (N, C, H, W) -> (N, C, H_out, W_out), and indices if asked for; or without N.
 
     Counterpart of torch.nn.FractionalMaxPool2d.
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.FractionalMaxPool2d.html>
@@ -371,7 +371,7 @@ class DependentFractionalMaxPool2d(nn.FractionalMaxPool2d, DependentModule):
             self.output_size,
             self.output_ratio,
             self.return_indices,  # type: ignore[call-overload]
-            _random_samples=self._random_samples,
+            _random_samples=self._random_samples,  # pyright: ignore[reportArgumentType]
         )
 
 
@@ -380,7 +380,7 @@ class DependentFractionalMaxPool3d(nn.FractionalMaxPool3d, DependentModule):
 
     There are output_size windows, or output_ratio times as many as there are voxels.
 
-    Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), or without N.
+    Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), and indices if asked for; or without N.
 
     Counterpart of torch.nn.FractionalMaxPool3d.
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.FractionalMaxPool3d.html>
@@ -407,7 +407,7 @@ class DependentFractionalMaxPool3d(nn.FractionalMaxPool3d, DependentModule):
             self.output_size,
             self.output_ratio,
             self.return_indices,  # type: ignore[call-overload]
-            _random_samples=self._random_samples,
+            _random_samples=self._random_samples,  # pyright: ignore[reportArgumentType]
         )
 
 
@@ -503,7 +503,7 @@ class DependentAdaptiveMaxPool1d(nn.AdaptiveMaxPool1d, DependentModule):
 
     There are output_size windows; they cover all, and overlap where sizes do not divide.
 
-    Shape: (N, C, L) -> (N, C, output_size), or without N.
+    Shape: (N, C, L) -> (N, C, L_out), and indices if asked for; or without N.
 
     Counterpart of torch.nn.AdaptiveMaxPool1d.
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool1d.html>
@@ -531,7 +531,7 @@ class DependentAdaptiveMaxPool2d(nn.AdaptiveMaxPool2d, DependentModule):
 
     There are output_size windows; they cover all, and overlap where sizes do not divide.
 
-    Shape: (N, C, H, W) -> (N, C, H_out, W_out), or without N.
+    Shape: (N, C, H, W) -> (N, C, H_out, W_out), and indices if asked for; or without N.
 
     Counterpart of torch.nn.AdaptiveMaxPool2d.
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool2d.html>
@@ -559,7 +559,7 @@ class DependentAdaptiveMaxPool3d(nn.AdaptiveMaxPool3d, DependentModule):
 
     There are output_size windows; they cover all, and overlap where sizes do not divide.
 
-    Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), or without N.
+    Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), and indices if asked for; or without N.
 
     Counterpart of torch.nn.AdaptiveMaxPool3d.
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool3d.html>

@@ -183,7 +183,7 @@ class DependentGRU(StepsPlainly, nn.GRU, DependentRNNBase):
 
     r and z are sigmoids of the first two of the three parts of
     `weight_ih @ x + bias_ih + weight_hh @ h + bias_hh`;
-    n is tanh of the third, where r multiplies the part of `weight_hh @ h + bias_hh`.
+    n is the tanh of the third, where r multiplies what comes from `weight_hh @ h + bias_hh`.
     With batch_first=True, N comes before L.
     W is `input_size if k == 0 else (1 + bidirectional) * hidden_size`.
 
@@ -357,7 +357,7 @@ class DependentGRUCell(StepsPlainly, nn.GRUCell, DependentRNNCellBase):
 
     r and z are sigmoids of the first two of the three parts of
     `weight_ih @ x + bias_ih + weight_hh @ h + bias_hh`;
-    n is tanh of the third, where r multiplies the part of `weight_hh @ h + bias_hh`.
+    n is the tanh of the third, where r multiplies what comes from `weight_hh @ h + bias_hh`.
 
     Shape: (N, input_size) -> (N, hidden_size), or without N.
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class DependentTransformer(nn.Transformer, DependentModule):
     """`decoder(tgt, encoder(src))`; both may be replaced.
 
-    With batch_first=True, N comes before L and S.
+    With batch_first=True, N comes first.
 
     Shape: (S, N, d_model), (L, N, d_model) -> (L, N, d_model), or without N.
 
@@ -179,7 +179,7 @@ class DependentTransformerEncoderLayer(
 ):
     """`x = norm1(x + self_attn(x))`, then `norm2(x + linear2(activation(linear1(x))))`.
 
-    In training, with dropout of what is added, and after the activation.
+    In training, with dropout of what is added, and after the activation. With batch_first=True, N comes first.
     With norm_first=True each norm is of what a part is called with: `x + part(norm(x))`.
 
     Shape: (L, N, d_model) -> (L, N, d_model), or without N.
@@ -238,7 +238,7 @@ class DependentTransformerDecoderLayer(nn.TransformerDecoderLayer, DependentModu
     """TransformerEncoderLayer with attention to memory between its two parts.
 
     `x = norm1(x + self_attn(x))`, `x = norm2(x + multihead_attn(x, memory))`, then
-    `norm3(x + linear2(activation(linear1(x))))`.
+    `norm3(x + linear2(activation(linear1(x))))`. With batch_first=True, N comes first.
     With norm_first=True each norm is of what a part is called with: `x + part(norm(x))`.
 
     Shape: (L, N, d_model), (S, N, d_model) -> (L, N, d_model), or without N.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +18,11 @@ from metann.hooks import OwnHooks
 from metann.loading import load_into, one_load
 from metann.moving import Once
 from metann.slots import slots_of
-from metann.typed import typed_conversion
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from metann.generated.overloads import ToDependent
 
 
 def _every_module(module: nn.Module) -> bool:  # noqa: ARG001
@@ -69,22 +70,26 @@ class DependentModule(OwnHooks):
 
         return cast("Self", converted_by_call(*args, **kwargs))
 
-    @typed_conversion
-    @classmethod
-    def to_dependentmodule(cls, module: nn.Module, recurse: bool = True) -> DependentModule:
-        """Turn `module` into its counterpart, in place, and return it.
+    if TYPE_CHECKING:  # An attribute: pyrefly 1.4 loses the overloads of a decorated method.
+        to_dependentmodule: ClassVar[ToDependent]
+        """Turn a module into its counterpart, in place, and return it, typed as that."""
+    else:
 
-        Args:
-            module: any module; its class becomes the counterpart of its class.
-            recurse: convert the submodules too.
+        @classmethod
+        def to_dependentmodule(cls, module: nn.Module, recurse: bool = True) -> DependentModule:
+            """Turn `module` into its counterpart, in place, and return it.
 
-        Raises:
-            ConversionError: something cannot be converted; nothing was changed.
-            UninitializedModuleError: a lazy module has not seen data.
-        """
-        from metann.convert import convert
+            Args:
+                module: any module; its class becomes the counterpart of its class.
+                recurse: convert the submodules too.
 
-        return convert(module, recurse)
+            Raises:
+                ConversionError: something cannot be converted; nothing was changed.
+                UninitializedModuleError: a lazy module has not seen data.
+            """
+            from metann.convert import convert
+
+            return convert(module, recurse)
 
     @classmethod
     def stateless(
@@ -234,17 +239,17 @@ class DependentModule(OwnHooks):
         value: Any = owner.__dict__["_buffers"].get(name) if name in slots_of(owner) else None
         return super().get_parameter(target) if value is None else value
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Tensor | nn.Module:  # As torch's; the value may be None.
         # Weights and submodules are read in every call, so they are looked for first.
         state = self.__dict__
         if "_modules" in state:  # Not before Module.__init__() was called.
-            buffers = state["_buffers"]
+            buffers: dict[str, Tensor] = state["_buffers"]
             if name in buffers:
                 return buffers[name]
-            submodules = state["_modules"]
+            submodules: dict[str, nn.Module] = state["_modules"]
             if name in submodules:
                 return submodules[name]
-            parameters = state["_parameters"]
+            parameters: dict[str, Tensor] = state["_parameters"]
             if name in parameters:
                 return parameters[name]
         return super().__getattr__(name)

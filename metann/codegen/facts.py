@@ -42,7 +42,7 @@ ARGUMENTS: Mapping[str, str] = {
     "Sequential.input": "typing.Any",
 }
 
-# What a forward returns where torch does not say it.
+# What a forward returns where torch does not say it, or says it by a class without types.
 #
 # A pooling gives a pair only when constructed with return_indices=True. As in typeshed, the
 # second half is Any: nobody has to test for a pair that cannot come.
@@ -58,18 +58,19 @@ RESULTS: Mapping[str, str] = {
     # Whatever the last module of the chain gives.
     "Sequential": "typing.Any",
     "_WeightNorm": "torch.Tensor",
+    "AdaptiveLogSoftmaxWithLoss": "metann.layers.adaptive.OutputAndLoss",
 }
 
 # Methods of a tensor that torch does not annotate, and what the line that returns their result
 # has to say to type checkers.
 UNTYPED: Mapping[str, str] = {
-    "input.unflatten": "type: ignore[no-any-return]  # torch does not annotate it",
+    "input.unflatten": "type: ignore[no-any-return, no-untyped-call]  # torch does not annotate it",
 }
 
 # Where torch's type stubs take less than torch, and than its own layers pass: the argument, and
 # what its line has to say to mypy and pyright. The overloads of functional.pyi know True and
 # False, but no bool; those of max_unpool and adaptive_max_pool know tuples of any length, but no
-# single number and no None.
+# single number and no None. A buffer that no annotation declares may be a module, to them.
 _OVERLOADS = "type: ignore[call-overload]"
 _TYPES = "type: ignore[arg-type]"
 _PYRIGHT = "pyright: ignore[reportArgumentType]"  # mypy says it all in the other line.
@@ -77,8 +78,14 @@ STUBS_REFUSE: Mapping[str, Mapping[str, str]] = {
     "F.max_pool1d": {"self.return_indices": _OVERLOADS},
     "F.max_pool2d": {"self.return_indices": _OVERLOADS},
     "F.max_pool3d": {"self.return_indices": _OVERLOADS},
-    "F.fractional_max_pool2d": {"self.return_indices": _OVERLOADS},
-    "F.fractional_max_pool3d": {"self.return_indices": _OVERLOADS},
+    "F.fractional_max_pool2d": {
+        "self.return_indices": _OVERLOADS,
+        "self._random_samples": _PYRIGHT,
+    },
+    "F.fractional_max_pool3d": {
+        "self.return_indices": _OVERLOADS,
+        "self._random_samples": _PYRIGHT,
+    },
     "F.adaptive_max_pool1d": {"self.return_indices": _OVERLOADS},
     "F.adaptive_max_pool2d": {"self.output_size": _PYRIGHT, "self.return_indices": _OVERLOADS},
     "F.adaptive_max_pool3d": {"self.output_size": _PYRIGHT, "self.return_indices": _OVERLOADS},

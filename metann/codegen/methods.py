@@ -144,12 +144,12 @@ class MethodPlanner:
         return self.speller.spell(known, _FACTS)
 
     def _result(self, signature: Signature, found: SourceClass, file: SourceFile) -> Spelled:
-        if signature.returns is not None:
-            return self.speller.spell(signature.returns, file)
         known = RESULTS.get(found.name)
-        if known is None:
+        if known is not None and signature.returns != "None":
+            return self.speller.spell(known, _FACTS)
+        if signature.returns is None:
             raise MissingFactError(f"what the forward of {found.qualified_name} returns")
-        return self.speller.spell(known, _FACTS)
+        return self.speller.spell(signature.returns, file)
 
     def _returned(self, expression: str, typed: Typed, found: SourceClass) -> Spelled:
         local = tuple(argument.name for argument in typed.arguments)

@@ -244,6 +244,11 @@ class Counterpart:
         """Whether the table needs two lines for it."""
         return len(self.original) + len(self.name) > _LONGEST
 
+    @property
+    def comment(self) -> str:
+        """What the line that names a deprecated class says to pyright."""
+        return "  # pyright: ignore[reportDeprecated]" if self.is_deprecated else ""
+
 
 @dataclass(frozen=True)
 class Note:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from metann.functional.transforms import unwrapped, vmap_levels
+
+if TYPE_CHECKING:
+    from torch.nn.modules.adaptive import (
+        _ASMoutput,  # pyright: ignore[reportPrivateUsage]  # it has no public name
+    )
+
+    class OutputAndLoss(_ASMoutput):
+        """What its forward returns; torch's tuple says nothing of the types."""
+
+        output: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]
+        loss: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 class KnowsBatches(nn.Module):

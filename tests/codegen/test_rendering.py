@@ -22,7 +22,8 @@ LINEAR = '''\
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypedDict
 
 import torch
 import torch.nn.functional as F
@@ -53,6 +54,12 @@ class DependentLinear(nn.Linear, DependentModule):
 
     if TYPE_CHECKING:
 
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
+
         def __init__(
             self,
             in_features: int,
@@ -63,6 +70,12 @@ class DependentLinear(nn.Linear, DependentModule):
         ) -> None: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        def substitute(  # type: ignore[override]  # fewer names than any module has
+            self,
+            named_params: Substitutes | Iterable[tuple[str, Tensor]],
+            strict: bool = True,
+        ) -> None: ...
 
     def forward(self, input: Tensor) -> Tensor:
         return F.linear(input, self.weight, self.bias)
@@ -84,7 +97,7 @@ class DependentLazyLinear(nn.LazyLinear, DependentLinear):
     weight: Tensor = dependent()  # type: ignore[assignment]  # torch has it as UninitializedParameter
 
     # What the first call turns it into.
-    cls_to_become = DependentLinear
+    cls_to_become: type[DependentLinear] = DependentLinear
 
     if TYPE_CHECKING:
 
@@ -161,13 +174,29 @@ def test_the_table_names_each_counterpart_and_its_file(texts_of):
 
 
 def test_the_overloads_end_with_any_module(texts_of):
-    assert texts_of()["overloads.py"].endswith(
+    conversion, binding = texts_of()["overloads.py"].split("\n\nclass BindTo(")
+
+    assert conversion.endswith(
         "    @overload\n"
-        "    def __call__(self, module: nn.LazyLinear, /) -> DependentLazyLinear: ...\n\n"
+        "    def __call__(\n"
+        "        self, module: nn.LazyLinear, recurse: bool = True\n"
+        "    ) -> DependentLazyLinear: ...\n\n"
         "    @overload\n"
-        "    def __call__(self, module: nn.Linear, /) -> DependentLinear: ...\n\n"
+        "    def __call__(self, module: nn.Linear, recurse: bool = True) -> DependentLinear: ...\n\n"
         "    @overload\n"
-        "    def __call__(self, module: nn.Module, /) -> DependentModule: ...\n"
+        "    def __call__(self, module: nn.Module, recurse: bool = True) -> DependentModule: ...\n"
+    )
+    assert binding.endswith(
+        "    @overload\n"
+        "    def __get__(\n"
+        "        self, learner: Learner[nn.Linear], owner: object = None\n"
+        "    ) -> BindTo[DependentLinear]: ...\n\n"
+        "    @overload\n"
+        "    def __get__(\n"
+        "        self, learner: Learner[nn.Module], owner: object = None\n"
+        "    ) -> BindTo[DependentModule]: ...\n\n"
+        "    @overload\n"
+        "    def __get__(self, learner: None, owner: object = None) -> Bind: ...\n"
     )
 
 
