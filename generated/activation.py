@@ -360,7 +360,7 @@ class DependentLogSigmoid(nn.LogSigmoid, DependentModule):
 class DependentSoftplus(nn.Softplus, DependentModule):
     """`log(1 + exp(beta * x)) / beta` for each element x.
 
-    Above `beta * x > threshold` it is x itself, which is the same but for rounding.
+    Where `beta * x > threshold` it is x itself.
 
     Counterpart of torch.nn.Softplus.
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.Softplus.html>
@@ -483,11 +483,6 @@ class DependentPReLU(nn.PReLU, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-
         def __init__(
             self,
             num_parameters: int = 1,
@@ -497,6 +492,11 @@ class DependentPReLU(nn.PReLU, DependentModule):
         ) -> None: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,

@@ -40,12 +40,6 @@ class DependentBatchNorm1d(AveragesOverAll, nn.BatchNorm1d, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             num_features: int,
@@ -62,6 +56,12 @@ class DependentBatchNorm1d(AveragesOverAll, nn.BatchNorm1d, DependentModule):
         def forward(self, input: Tensor) -> Tensor: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -93,12 +93,6 @@ class DependentLazyBatchNorm1d(nn.LazyBatchNorm1d, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             eps: float = 1e-5,
@@ -114,6 +108,12 @@ class DependentLazyBatchNorm1d(nn.LazyBatchNorm1d, DependentModule):
         def forward(self, input: Tensor) -> Tensor: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -142,12 +142,6 @@ class DependentBatchNorm2d(AveragesOverAll, nn.BatchNorm2d, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             num_features: int,
@@ -164,6 +158,12 @@ class DependentBatchNorm2d(AveragesOverAll, nn.BatchNorm2d, DependentModule):
         def forward(self, input: Tensor) -> Tensor: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -195,12 +195,6 @@ class DependentLazyBatchNorm2d(nn.LazyBatchNorm2d, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             eps: float = 1e-5,
@@ -216,6 +210,12 @@ class DependentLazyBatchNorm2d(nn.LazyBatchNorm2d, DependentModule):
         def forward(self, input: Tensor) -> Tensor: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -244,12 +244,6 @@ class DependentBatchNorm3d(AveragesOverAll, nn.BatchNorm3d, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             num_features: int,
@@ -266,6 +260,12 @@ class DependentBatchNorm3d(AveragesOverAll, nn.BatchNorm3d, DependentModule):
         def forward(self, input: Tensor) -> Tensor: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -297,12 +297,6 @@ class DependentLazyBatchNorm3d(nn.LazyBatchNorm3d, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             eps: float = 1e-5,
@@ -318,6 +312,12 @@ class DependentLazyBatchNorm3d(nn.LazyBatchNorm3d, DependentModule):
         def forward(self, input: Tensor) -> Tensor: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -346,12 +346,6 @@ class DependentSyncBatchNorm(nn.SyncBatchNorm, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             num_features: int,
@@ -369,6 +363,12 @@ class DependentSyncBatchNorm(nn.SyncBatchNorm, DependentModule):
         def forward(self, input: Tensor) -> Tensor: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,

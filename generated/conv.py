@@ -39,12 +39,6 @@ class DependentConv1d(nn.Conv1d, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             in_channels: int,
@@ -61,6 +55,12 @@ class DependentConv1d(nn.Conv1d, DependentModule):
         ) -> None: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -93,12 +93,6 @@ class DependentConv2d(nn.Conv2d, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             in_channels: int,
@@ -115,6 +109,12 @@ class DependentConv2d(nn.Conv2d, DependentModule):
         ) -> None: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -147,12 +147,6 @@ class DependentConv3d(nn.Conv3d, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             in_channels: int,
@@ -169,6 +163,12 @@ class DependentConv3d(nn.Conv3d, DependentModule):
         ) -> None: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -202,12 +202,6 @@ class DependentConvTranspose1d(nn.ConvTranspose1d, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             in_channels: int,
@@ -227,6 +221,12 @@ class DependentConvTranspose1d(nn.ConvTranspose1d, DependentModule):
         def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor: ...
 
         def __call__(self, input: Tensor, output_size: list[int] | None = None) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -256,12 +256,6 @@ class DependentConvTranspose2d(nn.ConvTranspose2d, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             in_channels: int,
@@ -281,6 +275,12 @@ class DependentConvTranspose2d(nn.ConvTranspose2d, DependentModule):
         def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor: ...
 
         def __call__(self, input: Tensor, output_size: list[int] | None = None) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -310,12 +310,6 @@ class DependentConvTranspose3d(nn.ConvTranspose3d, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             in_channels: int,
@@ -335,6 +329,12 @@ class DependentConvTranspose3d(nn.ConvTranspose3d, DependentModule):
         def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor: ...
 
         def __call__(self, input: Tensor, output_size: list[int] | None = None) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,

@@ -39,12 +39,6 @@ class DependentInstanceNorm1d(nn.InstanceNorm1d, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             num_features: int,
@@ -61,6 +55,12 @@ class DependentInstanceNorm1d(nn.InstanceNorm1d, DependentModule):
         def forward(self, input: Tensor) -> Tensor: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -92,12 +92,6 @@ class DependentLazyInstanceNorm1d(nn.LazyInstanceNorm1d, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             eps: float = 1e-5,
@@ -113,6 +107,12 @@ class DependentLazyInstanceNorm1d(nn.LazyInstanceNorm1d, DependentModule):
         def forward(self, input: Tensor) -> Tensor: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -141,12 +141,6 @@ class DependentInstanceNorm2d(nn.InstanceNorm2d, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             num_features: int,
@@ -163,6 +157,12 @@ class DependentInstanceNorm2d(nn.InstanceNorm2d, DependentModule):
         def forward(self, input: Tensor) -> Tensor: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -194,12 +194,6 @@ class DependentLazyInstanceNorm2d(nn.LazyInstanceNorm2d, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             eps: float = 1e-5,
@@ -215,6 +209,12 @@ class DependentLazyInstanceNorm2d(nn.LazyInstanceNorm2d, DependentModule):
         def forward(self, input: Tensor) -> Tensor: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -243,12 +243,6 @@ class DependentInstanceNorm3d(nn.InstanceNorm3d, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             num_features: int,
@@ -265,6 +259,12 @@ class DependentInstanceNorm3d(nn.InstanceNorm3d, DependentModule):
         def forward(self, input: Tensor) -> Tensor: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -296,12 +296,6 @@ class DependentLazyInstanceNorm3d(nn.LazyInstanceNorm3d, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             eps: float = 1e-5,
@@ -317,6 +311,12 @@ class DependentLazyInstanceNorm3d(nn.LazyInstanceNorm3d, DependentModule):
         def forward(self, input: Tensor) -> Tensor: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,

@@ -56,12 +56,6 @@ class DependentLinear(nn.Linear, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             in_features: int,
@@ -72,6 +66,12 @@ class DependentLinear(nn.Linear, DependentModule):
         ) -> None: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -125,12 +125,6 @@ class DependentBilinear(nn.Bilinear, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             in1_features: int,
@@ -142,6 +136,12 @@ class DependentBilinear(nn.Bilinear, DependentModule):
         ) -> None: ...
 
         def __call__(self, input1: Tensor, input2: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,

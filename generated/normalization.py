@@ -47,7 +47,8 @@ class DependentLocalResponseNorm(nn.LocalResponseNorm, DependentModule):
 class DependentCrossMapLRN2d(NormalisesPlainly, nn.CrossMapLRN2d, DependentModule):
     """`input / (k + alpha * squares / size)**beta`, over neighbouring channels.
 
-    The squares of size channels, at and around each one, are summed.
+    Summed are the squares of (size - 1) // 2 channels on each side, of the one between, and, in
+    torch's way of counting, that of the first channel, wherever it is.
 
     Shape: (N, C, H, W) -> (N, C, H, W).
 
@@ -86,12 +87,6 @@ class DependentLayerNorm(nn.LayerNorm, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             normalized_shape: int | list[int] | torch.Size,
@@ -103,6 +98,12 @@ class DependentLayerNorm(nn.LayerNorm, DependentModule):
         ) -> None: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -134,12 +135,6 @@ class DependentGroupNorm(nn.GroupNorm, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             num_groups: int,
@@ -153,6 +148,12 @@ class DependentGroupNorm(nn.GroupNorm, DependentModule):
         ) -> None: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -182,11 +183,6 @@ class DependentRMSNorm(nn.RMSNorm, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-
         def __init__(
             self,
             normalized_shape: int | list[int] | torch.Size,
@@ -197,6 +193,11 @@ class DependentRMSNorm(nn.RMSNorm, DependentModule):
         ) -> None: ...
 
         def __call__(self, x: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,

@@ -255,14 +255,6 @@ class DependentRNNCellBase(nn.RNNCellBase, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight_ih: Tensor
-            weight_hh: Tensor
-            bias_ih: Tensor
-            bias_hh: Tensor
-
         def __init__(
             self,
             input_size: int,
@@ -272,6 +264,14 @@ class DependentRNNCellBase(nn.RNNCellBase, DependentModule):
             device: Device = None,
             dtype: torch.dtype | None = None,
         ) -> None: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight_ih: Tensor
+            weight_hh: Tensor
+            bias_ih: Tensor
+            bias_hh: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,

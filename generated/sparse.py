@@ -39,11 +39,6 @@ class DependentEmbedding(Renormalises, nn.Embedding, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-
         def __init__(
             self,
             num_embeddings: int,
@@ -60,6 +55,11 @@ class DependentEmbedding(Renormalises, nn.Embedding, DependentModule):
         ) -> None: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -95,11 +95,6 @@ class DependentEmbeddingBag(Renormalises, nn.EmbeddingBag, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-
         def __init__(
             self,
             num_embeddings: int,
@@ -122,6 +117,11 @@ class DependentEmbeddingBag(Renormalises, nn.EmbeddingBag, DependentModule):
             offsets: Tensor | None = None,
             per_sample_weights: Tensor | None = None,
         ) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,

@@ -54,12 +54,6 @@ class DependentLinear(nn.Linear, DependentModule):
 
     if TYPE_CHECKING:
 
-        class Substitutes(TypedDict, total=False):
-            """What `substitute` takes by name; other names are an error."""
-
-            weight: Tensor
-            bias: Tensor
-
         def __init__(
             self,
             in_features: int,
@@ -70,6 +64,12 @@ class DependentLinear(nn.Linear, DependentModule):
         ) -> None: ...
 
         def __call__(self, input: Tensor) -> Tensor: ...
+
+        class Substitutes(TypedDict, total=False):
+            """What `substitute` takes by name; other names are an error."""
+
+            weight: Tensor
+            bias: Tensor
 
         def substitute(  # type: ignore[override]  # fewer names than any module has
             self,
@@ -178,9 +178,8 @@ def test_the_overloads_end_with_any_module(texts_of):
 
     assert conversion.endswith(
         "    @overload\n"
-        "    def __call__(\n"
-        "        self, module: nn.LazyLinear, recurse: bool = True\n"
-        "    ) -> DependentLazyLinear: ...\n\n"
+        "    def __call__(self, module: nn.LazyLinear, recurse: bool = True)"
+        " -> DependentLazyLinear: ...\n\n"
         "    @overload\n"
         "    def __call__(self, module: nn.Linear, recurse: bool = True) -> DependentLinear: ...\n\n"
         "    @overload\n"
