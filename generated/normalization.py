@@ -47,8 +47,8 @@ class DependentLocalResponseNorm(nn.LocalResponseNorm, DependentModule):
 class DependentCrossMapLRN2d(NormalisesPlainly, nn.CrossMapLRN2d, DependentModule):
     """`input / (k + alpha * squares / size)**beta`, over neighbouring channels.
 
-    Summed are the squares of (size - 1) // 2 channels on each side, of the one between, and, in
-    torch's way of counting, that of the first channel, wherever it is.
+    The squares of (size - 1) // 2 channels on each side, of the one between, and, as torch
+    never takes it away again, of the first channel, are summed.
 
     Shape: (N, C, H, W) -> (N, C, H, W).
 

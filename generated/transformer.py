@@ -179,7 +179,8 @@ class DependentTransformerEncoderLayer(
 ):
     """`x = norm1(x + self_attn(x))`, then `norm2(x + linear2(activation(linear1(x))))`.
 
-    In training, with dropout of what is added, and after the activation. With batch_first=True, N comes first.
+    In training, with dropout of what is added, and after the activation.
+    With batch_first=True, N comes first.
     With norm_first=True each norm is of what a part is called with: `x + part(norm(x))`.
 
     Shape: (L, N, d_model) -> (L, N, d_model), or without N.

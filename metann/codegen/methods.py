@@ -87,7 +87,10 @@ class MethodPlanner:
         call = _declared("__call__", typed)
         if function.returned is None:
             why = "its forward is longer than one expression"
-            return _joined(_declared("forward", typed), call, why_delegates=why)
+            # Type checkers allow no other result than torch's.
+            is_torchs = found.name not in RESULTS or not function.has_typed_result
+            declared = _declared("forward", typed) if is_torchs else Methods()
+            return _joined(declared, call, why_delegates=why)
         expression = _with_own_reads(function.returned, source)
         returned = self._returned(expression, typed[0], found)
         private = _private_to_torch(returned)

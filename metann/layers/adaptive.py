@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from metann.functional.transforms import unwrapped, vmap_levels
 
-if TYPE_CHECKING:
-    from torch.nn.modules.adaptive import (
-        _ASMoutput,  # pyright: ignore[reportPrivateUsage]  # it has no public name
-    )
 
-    class OutputAndLoss(_ASMoutput):
-        """What its forward returns; torch's tuple says nothing of the types."""
+class OutputAndLoss(NamedTuple):
+    """What its forward returns, for type checkers: torch's own tuple says nothing of the types."""
 
-        output: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]
-        loss: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]
+    output: Tensor
+    loss: Tensor
 
 
 class KnowsBatches(nn.Module):
