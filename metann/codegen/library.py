@@ -64,13 +64,16 @@ class Library:
             if found is not None and found.qualified_name != source.qualified_name:
                 yield found
 
-    def mro(self, source: SourceClass) -> tuple[SourceClass, ...]:
+    def mro(self, source: SourceClass, below: tuple[str, ...] = ()) -> tuple[SourceClass, ...]:
         """The classes in Python's own order (C3), the class itself first.
+
+        One that a user has made its own base, by way of others (`below`), is left out there.
 
         Example: LazyLinear -> LazyLinear, LazyModuleMixin, Linear, Module
         """
-        bases = list(self.bases_of(source))
-        return (source, *_merge([*(self.mro(base) for base in bases), bases]))
+        seen = (*below, source.qualified_name)
+        bases = [base for base in self.bases_of(source) if base.qualified_name not in seen]
+        return (source, *_merge([*(self.mro(base, seen) for base in bases), bases]))
 
     def is_layer(self, source: SourceClass) -> bool:
         """Whether a class derives from torch.nn.Module."""

@@ -10,7 +10,7 @@ from pathlib import Path, PureWindowsPath
 from metann.codegen.errors import CodegenError
 from metann.codegen.model import Note
 from metann.codegen.users.search import Found, home_of, search
-from metann.codegen.users.search import find_module as find_module
+from metann.codegen.users.texts import shown
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
@@ -31,8 +31,10 @@ class Target:
 
     @property
     def is_importable(self) -> bool:
-        """Whether every part of the module's name is a name of Python's."""
-        return all(part.isidentifier() and not keyword.iskeyword(part) for part in self.parts)
+        """Whether every part of the module's name is a name of Python's; "nets.v2" is none."""
+        is_one_name = self.path.stem in (self.parts[-1], "__init__")
+        are_names = (part.isidentifier() and not keyword.iskeyword(part) for part in self.parts)
+        return is_one_name and all(are_names)
 
     @property
     def parts(self) -> list[str]:
@@ -110,7 +112,8 @@ def _loose(module: str, loose: tuple[str, ...]) -> tuple[Note, ...]:
 def _hiding(module: str, found: Found) -> tuple[Note, ...]:
     if found.hides is None:
         return ()
-    return (Note(module, f"this is {found.path}, which hides the installed {found.hides}"),)
+    this = "" if found.path is None else shown(found.path)
+    return (Note(module, f"this is {this}, which hides the installed {found.hides}"),)
 
 
 def _no_python(place: str) -> str:

@@ -18,7 +18,7 @@ from metann.codegen.users.outputs import Job
 from metann.codegen.users.plan import plan_user
 from metann.codegen.users.reading import UserSource, read_user
 from metann.codegen.users.seal import MARK, is_ours, is_same, seal
-from metann.codegen.users.texts import read_text
+from metann.codegen.users.texts import is_readable, read_text
 from metann.codegen.write import FileChange
 
 # PEP 263: such a comment counts in the first two lines only.
@@ -78,6 +78,11 @@ def read_before(job: Job) -> str | None:
 
 
 def _counterparts(job: Job, source: UserSource) -> Made:
+    if not job.target.is_importable:
+        raise CodegenError(
+            f"Asked for the modules in {job.target.given}, but no file can import it: "
+            f"{job.target.module} is no name of a module. Rename the file, as in my_nets.py."
+        )
     plan = plan_user(source, job.target, job.command)
     _refuse_clashes(plan, source)
     return Made(format_text(render_user_file(plan)), len(plan.layers), plan.notes)
@@ -99,6 +104,11 @@ def _rewrite(job: Job, source: UserSource, text: str) -> Made:
         raise CodegenError(
             f"Asked to rewrite {', '.join(job.target.names)} of {job.target.given}, but a file is "
             f"rewritten as a whole. Give {job.target.given} alone."
+        )
+    if not is_readable(text):
+        raise CodegenError(
+            f"Asked to rewrite {job.target.given}, but it declares another encoding than UTF-8, "
+            "which is what is written. Save it as UTF-8, and take the declaration out."
         )
     layers = source.layers() or choose(source, job.target)
     beside = job.path is not None and _is_beside(job.path, job.target.path)

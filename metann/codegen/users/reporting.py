@@ -134,4 +134,8 @@ def _output() -> Console:
 
 
 def _say(console: Console, text: str, style: str = "", end: str = "\n") -> None:
-    console.print(Text(text), style=style, soft_wrap=True, end=end, highlight=False)
+    """Print a text as it is; rich would turn its tabs into spaces."""
+    if style and console.is_terminal:
+        console.print(Text(text), style=style, soft_wrap=True, end=end)
+    else:
+        console.file.write(f"{text}{end}")

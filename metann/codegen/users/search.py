@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 # What stands in the folder of a project, which is thus no package.
@@ -57,10 +57,13 @@ def search(module: str) -> Found:
     found, folders = _follow(module)
     if found.path is not None or found.why:
         return found
+    last = module.rpartition(".")[2]
+    for folder in folders:
+        for why in _remains(folder, last):
+            return Found(why=why)
     if found.folders:
         return Found(why=f"{found.folders[0].name}/ is a folder without an __init__.py")
-    last = module.rpartition(".")[2]
-    return Found(why=next((why for folder in folders for why in _remains(folder, last)), ""))
+    return found
 
 
 def _follow(module: str, roots: Sequence[Path] = ()) -> tuple[Found, Sequence[Path]]:
@@ -151,6 +154,9 @@ def _remains(folder: Path, name: str) -> Iterator[str]:
 def _ask(module: str, folders: Sequence[str] | None = None) -> Found:
     """Ask what Python's import asks: editable installations have finders of their own."""
     for finder in sys.meta_path:
+        # It wants the package to be imported; what it finds in folders is found without it.
+        if folders is not None and finder is PathFinder:
+            continue
         try:
             spec = finder.find_spec(module, folders)
         except (ImportError, OSError, ValueError):
@@ -168,5 +174,6 @@ def _of_spec(spec: ModuleSpec) -> Found:
     if path.suffix != ".py":
         return Found(folders=folders, why=f"there is only compiled code, {path.name}")
     if not path.is_file():
-        return Found(folders=folders, why=f"it is in an archive, {path.parent}")
+        archive = next((item for item in path.parents if item.is_file()), path)
+        return Found(why=f"it is in an archive, {archive}")
     return Found(path, folders)

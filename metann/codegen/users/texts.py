@@ -34,6 +34,13 @@ def read_text(path: Path) -> str:
         ) from error
 
 
+def is_readable(text: str) -> bool:
+    """Whether a text means the same in UTF-8: it may declare another encoding."""
+    data = text.encode("utf-8")
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    return data.decode(encoding, errors="replace") == text
+
+
 def no_python(path: Path, text: str, error: cst.ParserSyntaxError) -> CodegenError:
     """The error for a text that libcst cannot parse, with its place and the line there."""
     number, column, what = _python_says(text) or _libcst_says(error)
