@@ -1,14 +1,9 @@
-"""What each layer computes, in our words: one first line for each, and none of torch's."""
+"""What each layer computes, in our words: one first line for each."""
 
 from __future__ import annotations
 
-import inspect
-import re
-from collections.abc import Iterator
-
 import pytest
 from small_torch import write_torch
-from torch import nn
 
 from metann.codegen import documenting
 from metann.codegen.library import read_torch
@@ -17,31 +12,12 @@ from metann.codegen.plan import plan_library
 from metann.codegen.render import render_library
 from metann.codegen.words import WORDS
 from metann.codegen.words.entry import Words
-from metann.registry import generated_counterparts
 
-COUNTERPARTS = generated_counterparts()
-LONGEST_FIRST_LINE, LONGEST_LINE = 88, 100
-# So many words in a row that are torch's, too, would be a sentence of torch's.
-SHARED = 6
+LONGEST_FIRST_LINE = 88
 
 
 def layers_of(plan: LibraryPlan) -> dict[str, ClassPlan]:
     return {layer.original: layer for file in plan.files for layer in file.layers}
-
-
-def words_of(text: str) -> list[str]:
-    return re.findall(r"[a-z_]+|\d+", text.lower())
-
-
-def runs(text: str, length: int = SHARED) -> set[tuple[str, ...]]:
-    """All sequences of words of that length."""
-    words = words_of(text)
-    return {tuple(words[start : start + length]) for start in range(len(words) - length + 1)}
-
-
-def prose(text: str) -> Iterator[str]:
-    """What is said between formulas, and beside shapes."""
-    return (part for part in re.split(r"`[^`]*`|Shape: [^.]*\.", text) if part.strip())
 
 
 def test_every_layer_has_words_and_no_words_are_left_over(torch_plan: LibraryPlan):
@@ -56,30 +32,6 @@ def test_the_first_line_is_one_short_sentence(name):
     assert more == []
     assert first.endswith(".")
     assert first[0] in "`" or first[0].isupper()
-
-
-@pytest.mark.parametrize("layer", COUNTERPARTS, ids=lambda layer: layer.__name__)
-def test_a_docstring_has_short_lines_but_for_its_link(layer):
-    lines = (COUNTERPARTS[layer].__doc__ or "").splitlines()
-
-    assert [line for line in lines if len(line) > LONGEST_LINE and "<https://" not in line] == []
-
-
-@pytest.mark.parametrize("layer", COUNTERPARTS, ids=lambda layer: layer.__name__)
-def test_no_sentence_is_torchs(layer):
-    ours = inspect.cleandoc(COUNTERPARTS[layer].__doc__ or "").partition("Dependents:")[0]
-    # Whatever torch says of any layer: ours might be next to the wrong one.
-    torchs = " ".join(kind.__doc__ or "" for kind in COUNTERPARTS)
-
-    shared = {run for part in prose(ours) for run in runs(part)} & runs(torchs)
-
-    assert shared == set()
-
-
-def test_a_sentence_of_torch_would_be_found():
-    assert runs("Applies a linear transformation to the incoming data") & runs(
-        nn.Linear.__doc__ or ""
-    )
 
 
 def test_a_layer_of_a_later_torch_is_written_without_words(tmp_path):

@@ -35,7 +35,7 @@ WORDS = {
     "torch.nn.LogSigmoid": Words("`-log(1 + exp(-x))` for each element x."),
     "torch.nn.Softplus": Words(
         "`log(1 + exp(beta * x)) / beta` for each element x.",
-        "Above `beta * x > threshold` it is x itself, which is the same but for rounding.",
+        "Where `beta * x > threshold` it is x itself.",
     ),
     "torch.nn.Softshrink": Words(
         "`x - lambd if x > lambd else x + lambd if x < -lambd else 0` for each element x."

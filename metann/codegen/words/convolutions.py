@@ -6,7 +6,8 @@ from metann.codegen.words.entry import Words
 
 _SIZE = "Each size becomes `(size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`."
 _TRANSPOSED_SIZE = (
-    "`size = (size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`"
+    "Each size becomes\n"
+    "`(size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`."
 )
 _SHAPE_1D = "(N, in_channels, L) -> (N, out_channels, L_out), or without N"
 _SHAPE_2D = "(N, in_channels, H, W) -> (N, out_channels, H_out, W_out), or without N"

@@ -61,7 +61,7 @@ WORDS = {
     ),
     "torch.nn.BCEWithLogitsLoss": Words(
         "`log(1 + exp(input)) - target * input`: BCELoss of the sigmoid, but never too large.",
-        "Averaged or summed. With pos_weight, `input > 0` costs more where target is 1.",
+        "Averaged or summed. Where target is 1, pos_weight says how much it counts.",
         _EACH,
     ),
     "torch.nn.HingeEmbeddingLoss": Words(

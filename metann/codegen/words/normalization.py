@@ -13,6 +13,8 @@ _LAZY = "A {} that takes num_features from its first input."
 _1D = "(N, num_features, L) -> (N, num_features, L)"
 _2D = "(N, num_features, H, W) -> (N, num_features, H, W)"
 _3D = "(N, num_features, D, H, W) -> (N, num_features, D, H, W)"
+# A lazy one without weights and statistics never learns its num_features.
+_LAZY_1D, _LAZY_2D, _LAZY_3D = (shape.replace("num_features", "C") for shape in (_1D, _2D, _3D))
 
 WORDS = {
     "torch.nn.BatchNorm1d": Words(_BATCH, _TRACKED, f"{_1D}, or without L"),
@@ -22,21 +24,21 @@ WORDS = {
         _BATCH, _SYNCED, "(N, num_features, *) -> (N, num_features, *)"
     ),
     "torch.nn.LazyBatchNorm1d": Words(
-        _LAZY.format("BatchNorm1d"), _TRACKED, f"{_1D}, or without L"
+        _LAZY.format("BatchNorm1d"), _TRACKED, f"{_LAZY_1D}, or without L"
     ),
-    "torch.nn.LazyBatchNorm2d": Words(_LAZY.format("BatchNorm2d"), _TRACKED, _2D),
-    "torch.nn.LazyBatchNorm3d": Words(_LAZY.format("BatchNorm3d"), _TRACKED, _3D),
+    "torch.nn.LazyBatchNorm2d": Words(_LAZY.format("BatchNorm2d"), _TRACKED, _LAZY_2D),
+    "torch.nn.LazyBatchNorm3d": Words(_LAZY.format("BatchNorm3d"), _TRACKED, _LAZY_3D),
     "torch.nn.InstanceNorm1d": Words(_EXAMPLE, _ALONE, f"{_1D}, or without N"),
     "torch.nn.InstanceNorm2d": Words(_EXAMPLE, _ALONE, f"{_2D}, or without N"),
     "torch.nn.InstanceNorm3d": Words(_EXAMPLE, _ALONE, f"{_3D}, or without N"),
     "torch.nn.LazyInstanceNorm1d": Words(
-        _LAZY.format("InstanceNorm1d"), _ALONE, f"{_1D}, or without N"
+        _LAZY.format("InstanceNorm1d"), _ALONE, f"{_LAZY_1D}, or without N"
     ),
     "torch.nn.LazyInstanceNorm2d": Words(
-        _LAZY.format("InstanceNorm2d"), _ALONE, f"{_2D}, or without N"
+        _LAZY.format("InstanceNorm2d"), _ALONE, f"{_LAZY_2D}, or without N"
     ),
     "torch.nn.LazyInstanceNorm3d": Words(
-        _LAZY.format("InstanceNorm3d"), _ALONE, f"{_3D}, or without N"
+        _LAZY.format("InstanceNorm3d"), _ALONE, f"{_LAZY_3D}, or without N"
     ),
     "torch.nn.LayerNorm": Words(
         "`(input - mean) / sqrt(var + eps) * weight + bias`, over the last dimensions.",
@@ -60,7 +62,8 @@ WORDS = {
     ),
     "torch.nn.CrossMapLRN2d": Words(
         "`input / (k + alpha * squares / size)**beta`, over neighbouring channels.",
-        "The squares of size channels, at and around each one, are summed.",
+        "The squares of (size - 1) // 2 channels on each side, of the one between, and, as torch\n"
+        "never takes it away again, of the first channel, are summed.",
         "(N, C, H, W) -> (N, C, H, W)",
     ),
 }

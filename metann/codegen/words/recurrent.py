@@ -11,7 +11,7 @@ _GRU = "`h = (1 - z) * n + z * h`"
 _GATES = f"i, f and o are sigmoids, g is a tanh, of the four parts of\n{_SUM}."
 _RESET_GATES = (
     f"r and z are sigmoids of the first two of the three parts of\n{_SUM};\n"
-    "n is tanh of the third, where r multiplies the part of `weight_hh @ h + bias_hh`."
+    "n is the tanh of the third, where r multiplies what comes from `weight_hh @ h + bias_hh`."
 )
 _WIDTH = "W is `input_size if k == 0 else (1 + bidirectional) * hidden_size`."
 _WIDTHS = (

@@ -9,11 +9,12 @@ WORDS = {
     "torch.nn.Unflatten": Words("Splits the dimension dim into those of unflattened_size."),
     "torch.nn.Fold": Words(
         "Puts columns back as windows of an image; where windows overlap, values are summed.",
-        "The columns are those of Unfold: `C * kernel_size[0] * kernel_size[1]` values each.",
+        "Each column holds the C * K values of one window, K of which stand in each channel.",
+        "(N, columns, windows) -> (N, C, H, W), or without N",
     ),
     "torch.nn.Unfold": Words(
-        "Each window of an image as one column.",
-        shape="(N, C, H, W) -> (N, C * kernel_size[0] * kernel_size[1], windows), or without N",
+        "Each window of an image as one column of C * K values, K of which are in each channel.",
+        shape="(N, C, H, W) -> (N, C * K, windows), or without N",
     ),
     "torch.nn.ChannelShuffle": Words(
         "Takes the first channel of each of the groups, then the second of each, and so on.",

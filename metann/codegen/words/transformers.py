@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from metann.codegen.words.entry import Words
 
-_BATCH = "With batch_first=True, N comes before L and S."
+_BATCH = "With batch_first=True, N comes first."
 _NORM_FIRST = (
     "With norm_first=True each norm is of what a part is called with: `x + part(norm(x))`."
 )
@@ -41,13 +41,14 @@ WORDS = {
     ),
     "torch.nn.TransformerEncoderLayer": Words(
         "`x = norm1(x + self_attn(x))`, then `norm2(x + linear2(activation(linear1(x))))`.",
-        f"In training, with dropout of what is added, and after the activation.\n{_NORM_FIRST}",
+        f"In training, with dropout of what is added, and after the activation.\n{_BATCH}\n"
+        f"{_NORM_FIRST}",
         "(L, N, d_model) -> (L, N, d_model), or without N",
     ),
     "torch.nn.TransformerDecoderLayer": Words(
         "TransformerEncoderLayer with attention to memory between its two parts.",
         "`x = norm1(x + self_attn(x))`, `x = norm2(x + multihead_attn(x, memory))`, then\n"
-        f"`norm3(x + linear2(activation(linear1(x))))`.\n{_NORM_FIRST}",
+        f"`norm3(x + linear2(activation(linear1(x))))`. {_BATCH}\n{_NORM_FIRST}",
         "(L, N, d_model), (S, N, d_model) -> (L, N, d_model), or without N",
     ),
 }

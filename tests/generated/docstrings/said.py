@@ -116,6 +116,10 @@ class Names(dict[str, Any]):
         super().__init__(known)
         self.layer = layer
 
+    def also(self, **known: Any) -> Names:
+        """The same, and more."""
+        return Names(self.layer, **dict(self) | known)
+
     def __missing__(self, name: str) -> Any:
         try:
             return getattr(self.layer, name)
