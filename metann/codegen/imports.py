@@ -15,15 +15,20 @@ def import_lines(imports: Iterable[ImportPlan], own: str = "metann") -> tuple[Im
     Example: `from torch import nn`, `from torch import Tensor`, `import torch` ->
     `import torch` and `from torch import Tensor, nn`
     """
-    by_line: dict[tuple[str, bool], list[ImportPlan]] = {}
+    by_line: dict[tuple[str, str], list[ImportPlan]] = {}
     for item in imports:
-        by_line.setdefault((item.module, bool(item.name)), []).append(item)
+        # What gets another name has a line of its own.
+        rest = f"{item.name} as {item.alias}" if item.alias else str(bool(item.name))
+        by_line.setdefault((item.module, rest), []).append(item)
     lines = sorted(
         (
             ImportLine(module, tuple(sorted(names, key=_name_order)))
             for (module, _), names in by_line.items()
         ),
-        key=lambda line: (_section(line, own), line.is_from, line.module),
+        key=lambda line: (
+            *(_section(line, own), line.is_from, line.module),
+            _name_order(line.names[0]),
+        ),
     )
     sections = [_section(line, own) for line in lines]
     first = {sections.index(section) for section in sections} - {0}

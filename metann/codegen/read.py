@@ -157,6 +157,7 @@ def _becomes(body: Sequence[cst.CSTNode]) -> str | None:
 
 
 def is_deprecated(decorator: cst.Decorator) -> bool:
+    """Example: `@deprecated("use the other", category=FutureWarning)`."""
     return m.matches(decorator.decorator, m.Call(func=m.Name("deprecated")))
 
 
@@ -178,6 +179,7 @@ def _function(definitions: Sequence[cst.FunctionDef]) -> Function:
 
 
 def is_overload(function: cst.FunctionDef) -> bool:
+    """Whether it is one of the signatures before a function, `@overload`."""
     return any(
         m.matches(
             item.decorator,
@@ -188,6 +190,7 @@ def is_overload(function: cst.FunctionDef) -> bool:
 
 
 def read_signature(function: cst.FunctionDef) -> Signature:
+    """Example: `def f(self, a: int = 0) -> str` -> the arguments as they are, and "str"."""
     returns = function.returns
     return Signature(
         arguments=tuple(_arguments(function.params)),

@@ -36,12 +36,26 @@ class DeclaredPlan:
 
 
 @dataclass(frozen=True)
+class GuardPlan:
+    """A class that is not there in every run of the user's file: `name` in `module`.
+
+    `imported` is what is imported where it is; the comments are for type checkers, where it may
+    be a class of another package.
+    """
+
+    name: str
+    imported: str
+    import_comment: str = ""
+    register_comment: str = ""
+
+
+@dataclass(frozen=True)
 class UserClassPlan:
     """The counterpart of a user's class.
 
     `spelled` is the user's class in the written file ("Net", "Outer.Net"), `type_parameters` what
     both are generic in, if they are ("[T]"), `head` the counterpart's name as `class` is followed
-    by it. `comment` is what the line says to type checkers.
+    by it. The comments are what these lines say to type checkers.
     """
 
     name: str
@@ -51,10 +65,12 @@ class UserClassPlan:
     head: str = ""
     type_parameters: str = ""
     comment: str = ""
+    bases_comment: str = ""
     dependents: tuple[DependentPlan, ...] = ()
     fields: tuple[FieldPlan, ...] = ()
     declared: tuple[DeclaredPlan, ...] = ()
     is_deprecated: bool = False
+    guard: GuardPlan | None = None
 
 
 @dataclass(frozen=True)
@@ -90,3 +106,8 @@ class UserFilePlan:
     layers: tuple[UserClassPlan, ...]
     doors: tuple[DoorPlan, ...]
     notes: tuple[Note, ...] = ()
+
+    @property
+    def has_guards(self) -> bool:
+        """Whether some class is not there in every run."""
+        return any(layer.guard is not None for layer in self.layers)

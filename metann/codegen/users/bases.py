@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 import libcst as cst
@@ -93,27 +93,53 @@ def acts_on_subclasses(source: SourceClass, library: Library) -> bool:
     return False
 
 
-def counterpart_bases(
-    definition: Definition, file: UserFile, counterparts: Counterparts, speller: UserSpeller
-) -> list[tuple[str, SourceClass | None]]:
-    """The counterpart of each base that has one; or `DependentModule`.
+@dataclass(frozen=True)
+class Above:
+    """A class whose counterpart a counterpart derives from, and where the user names it as base."""
 
-    Example: `class Deep(Net)` -> "DependentNet"; `class Net(nn.Module)` -> "DependentModule"
+    source: SourceClass
+    base: Base
+
+
+def classes_above(
+    definition: Definition, file: UserFile, counterparts: Counterparts
+) -> tuple[Above, ...]:
+    """The classes with counterparts that the bases of a class are, or derive from.
+
+    Example: `class Deep(Net)` -> Net; `class Net(nn.Module)` -> none
     """
-    found: dict[str, SourceClass | None] = {}
-    place = Place(file, definition.source, _parameters(definition))
+    found: dict[str, Above] = {}
+    if acts_on_subclasses(definition.source, counterparts.library):
+        return ()
     for base in bases_of(definition, file, counterparts.library):
-        if base.source is None or base.source.qualified_name == MODULE:
-            continue
-        if not counterparts.library.is_layer(base.source):
+        if base.source is None or not counterparts.library.is_layer(base.source):
             continue
         above = counterparts.nearest(base.source)
         if above is not None:
-            name = counterparts.name(above, at_run_time=True)
-            if above.qualified_name == base.source.qualified_name in counterparts.own:
-                name += base_arguments(base.node, place, speller)
-            found[name] = above
-    return list(found.items()) or [(counterparts.module(at_run_time=True), None)]
+            found.setdefault(above.qualified_name, Above(above, base))
+    return tuple(found.values())
+
+
+def spelled_bases(
+    definition: Definition, above: Sequence[Above], counterparts: Counterparts, speller: UserSpeller
+) -> tuple[str, ...]:
+    """The counterparts of these classes; `DependentModule` if there are none.
+
+    Example: Net, in `class Deep(Net[int])` -> "DependentNet[int]"
+    """
+    names: list[str] = []
+    for item in above:
+        name = counterparts.name(item.source, at_run_time=True)
+        is_same = item.base.source is not None and (
+            item.source.qualified_name == item.base.source.qualified_name
+        )
+        if is_same and item.source.qualified_name in counterparts.own:
+            file = counterparts.library.files[definition.source.module]
+            assert isinstance(file, UserFile)
+            place = Place(file, definition.source, _parameters(definition))
+            name += base_arguments(item.base.node, place, speller)
+        names.append(name)
+    return tuple(names) or (counterparts.module(at_run_time=True),)
 
 
 def _parameters(definition: Definition) -> frozenset[str]:

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from metann.codegen.library import MODULE
 from metann.codegen.model import ImportPlan, Note
 from metann.codegen.source import SourceClass
-from metann.codegen.syntax import text_of
-from metann.codegen.user_model import DeclaredPlan, UserClassPlan
-from metann.codegen.users.attributes import Attribute, attributes_of
+from metann.codegen.user_model import DeclaredPlan, GuardPlan, UserClassPlan
+from metann.codegen.users.attributes import Attribute, Attributes, attributes_of
 from metann.codegen.users.bases import (
-    DEPENDENT_MODULE,
+    Above,
     Counterparts,
     acts_on_subclasses,
-    counterpart_bases,
+    classes_above,
+    spelled_bases,
 )
 from metann.codegen.users.fields import FieldPlanner, documented
 from metann.codegen.users.generics import generic_of
 from metann.codegen.users.kinds import Resolver
-from metann.codegen.users.members import read_members
 from metann.codegen.users.metaclasses import Metaclasses
-from metann.codegen.users.outline import Definition, UserFile
+from metann.codegen.users.outline import FOR_TYPES, Definition, UserFile
+from metann.codegen.users.overlaps import has_overlaps
 from metann.codegen.users.signatures import SignaturePlanner
 from metann.codegen.users.spelling import UserSpeller
 
-_CLASH = (
+_OVERLAPS = (
     "  # type: ignore[misc, unused-ignore]"
     "  # pyright: ignore[reportIncompatibleMethodOverride, reportIncompatibleVariableOverride]"
 )
@@ -34,16 +34,41 @@ _OVERRIDE = (
     "  # type: ignore[override, unused-ignore]"
     "  # pyright: ignore[reportIncompatibleMethodOverride]"
 )
-# These are not compared between classes, or are the counterpart's own.
-_NOT_COMPARED = frozenset({"__init__", "__new__", "__init_subclass__"})
+# What a name that may be another package's is to type checkers.
+_FOREIGN = (
+    "  # type: ignore[attr-defined, unused-ignore]"
+    "  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]"
+)
+_FOREIGN_BASE = "  # type: ignore[misc, unused-ignore]  # pyright: ignore[reportUntypedBaseClass]"
+_FOREIGN_ARGUMENT = "  # pyright: ignore[reportUnknownArgumentType]"
+_NOT_ALWAYS = "the name stands for something else in other runs, so nothing of it has a type"
+_DIFFER = "it has several definitions; what is not the same in all of them has no type"
 
 
 @dataclass(frozen=True)
 class PlannedClass:
-    """A class to write, and what the user should know of it."""
+    """A class to write, what the user should know of it, and whether it is known at all."""
 
     layer: UserClassPlan
     notes: tuple[Note, ...] = ()
+    is_known: bool = True
+
+
+@dataclass(frozen=True)
+class _Agreed:
+    """What all definitions of a class have in common."""
+
+    definitions: Sequence[Definition]
+    above: tuple[Above, ...]
+    attributes: Attributes
+
+    @property
+    def first(self) -> Definition:
+        return self.definitions[0]
+
+    @property
+    def sources(self) -> list[SourceClass]:
+        return [item.source for item in self.above]
 
 
 @dataclass(frozen=True)
@@ -55,115 +80,120 @@ class ClassPlanner:
     speller: UserSpeller
     metaclasses: Metaclasses
 
-    def plan(self, definition: Definition) -> PlannedClass:
+    def plan(self, source: SourceClass) -> PlannedClass:
         """Plan the counterpart of one class.
 
         Example: `class Net(nn.Module)` -> `class DependentNet(Net, DependentModule)`
         """
-        source = definition.source
-        library, names = self.counterparts.library, self.counterparts.names
-        generic = generic_of(definition, self.file, self.speller)
-        spelled = self.speller.own_class(source, at_run_time=True)
-        above = counterpart_bases(definition, self.file, self.counterparts, self.speller)
-        resolver = Resolver(library)
-        attributes = attributes_of(source, resolver)
-        inherited = self._inherited(above, resolver)
-        signatures = SignaturePlanner(self.speller, self.file).plan(definition, generic.local)
+        guard = self._guard(source)
+        if source.name in self.file.branches:
+            return PlannedClass(
+                self._of_unknown(source, guard), (Note(source.name, _NOT_ALWAYS),), False
+            )
+        agreed = self._agreed(source)
+        generic = generic_of(agreed.first, self.file, self.speller)
+        inherited = self._inherited(agreed)
+        planner = SignaturePlanner(self.speller, self.file)
+        signatures = planner.plan(agreed.definitions, generic.local)
         name = self.counterparts.own[source.qualified_name]
-        own_bases: tuple[str, ...] = (spelled + generic.arguments, *(base for base, _ in above))
-        if acts_on_subclasses(source, library):
-            module = self.counterparts.module(at_run_time=True)
-            own_bases = (module, spelled + generic.arguments, f"written_for={spelled}")
-            inherited = {}
-        sources = [item for _, item in above]
-        metaclass = self.metaclasses.needed(source, sources)
-        keywords = (f"metaclass={metaclass}",) if metaclass else ()
+        found = agreed.attributes.found
         if source.is_deprecated:
-            names.use(ImportPlan("warnings"), at_run_time=True)
-        fields = FieldPlanner(self.counterparts).fields(attributes.found, inherited)
+            self.speller.names.use(ImportPlan("warnings"), at_run_time=True)
+        overlaps = has_overlaps(agreed.first, agreed.sources, inherited, self.counterparts)
         layer = UserClassPlan(
             name=name,
             original=source.qualified_name,
-            spelled=spelled,
-            bases=(*own_bases, *keywords),
+            spelled=self.speller.own_class(source, at_run_time=True),
+            bases=tuple(self._bases(agreed, generic.arguments)),
             head=name + generic.parameters,
             type_parameters=generic.arguments,
-            comment=_CLASH if self._clashes(definition, sources, inherited) else "",
-            dependents=documented(attributes.found, inherited),
-            fields=fields,
-            declared=tuple(self._declared(signatures.declared, above)),
+            comment=_OVERLAPS if overlaps else "",
+            dependents=documented(found, inherited),
+            fields=FieldPlanner(self.counterparts).fields(found, inherited),
+            declared=tuple(self._declared(signatures.declared, agreed.sources)),
             is_deprecated=source.is_deprecated,
+            guard=guard,
         )
-        return PlannedClass(layer, (*attributes.notes, *signatures.notes))
+        return PlannedClass(layer, (*agreed.attributes.notes, *signatures.notes))
 
-    def _inherited(
-        self, above: list[tuple[str, SourceClass | None]], resolver: Resolver
-    ) -> Mapping[str, Attribute]:
+    def _agreed(self, source: SourceClass) -> _Agreed:
+        """Look at all definitions of a class that there are when the program runs."""
+        definitions = [d for d in self.file.definitions[source.name] if d.under != FOR_TYPES]
+        resolver = Resolver(self.counterparts.library)
+        first, *others = (attributes_of(item.source, resolver) for item in definitions)
+        common = {
+            name: attribute
+            for name, attribute in first.found.items()
+            if all(other.found.get(name) == attribute for other in others)
+        }
+        notes = (*first.notes, *([Note(source.name, _DIFFER)] if others else []))
+        above, *rest = (classes_above(d, self.file, self.counterparts) for d in definitions)
+        names = [item.source.qualified_name for item in above]
+        is_same = all([item.source.qualified_name for item in o] == names for o in rest)
+        return _Agreed(definitions, above if is_same else (), Attributes(common, notes))
+
+    def _bases(self, agreed: _Agreed, arguments: str) -> Iterator[str]:
+        """The class first, so that what it overrides wins, and its memory layout is kept.
+
+        But one that acts on its subclasses must not take the counterpart for one.
+        """
+        source = agreed.first.source
+        own = self.speller.own_class(source, at_run_time=True)
+        above = spelled_bases(agreed.first, agreed.above, self.counterparts, self.speller)
+        if acts_on_subclasses(source, self.counterparts.library):
+            yield from (*above, own + arguments, f"written_for={own}")
+        else:
+            yield from (own + arguments, *above)
+        metaclass = self.metaclasses.needed(source, agreed.sources)
+        if metaclass:
+            yield f"metaclass={metaclass}"
+
+    def _of_unknown(self, source: SourceClass, guard: GuardPlan | None) -> UserClassPlan:
+        """The counterpart of a class that is another one in other runs."""
+        own = self.speller.own_class(source, at_run_time=True)
+        module = self.counterparts.module(at_run_time=True)
+        name = self.counterparts.own[source.qualified_name]
+        return UserClassPlan(
+            name=name,
+            original=source.qualified_name,
+            spelled=own,
+            bases=(own, module, f"metaclass={self.metaclasses.needed(source, ())}"),
+            head=name,
+            bases_comment=_FOREIGN_BASE,
+            guard=guard,
+        )
+
+    def _guard(self, source: SourceClass) -> GuardPlan | None:
+        """What the written file asks before it derives from a class that may be missing."""
+        outer = source.name.partition(".")[0]
+        if self.file.is_class(outer) and self.file.is_class(source.name):
+            return None
+        names = self.speller.names
+        names.use(ImportPlan("typing", "TYPE_CHECKING"), at_run_time=True)
+        names.use(ImportPlan(source.module), at_run_time=True)
+        imported = names.guard(ImportPlan(source.module, outer)).text
+        if outer in self.file.branches:
+            return GuardPlan(outer, imported, _FOREIGN, _FOREIGN_ARGUMENT)
+        return GuardPlan(outer, imported)
+
+    def _inherited(self, agreed: _Agreed) -> Mapping[str, Attribute]:
         """What the counterparts above declare, if they stand in the written file."""
         found: dict[str, Attribute] = {}
-        for _, source in reversed(above):
-            if source is not None and source.qualified_name in self.counterparts.own:
+        resolver = Resolver(self.counterparts.library)
+        for source in reversed(agreed.sources):
+            if source.qualified_name in self.counterparts.own:
                 found |= attributes_of(source, resolver).found
         return found
 
     def _declared(
-        self, declared: tuple[DeclaredPlan, ...], above: list[tuple[str, SourceClass | None]]
+        self, declared: tuple[DeclaredPlan, ...], above: Sequence[SourceClass]
     ) -> Iterator[DeclaredPlan]:
         """The signatures, with what type checkers are told where a base has another one."""
-        has_base = any(self._defines(source, "forward") for _, source in above if source)
+        has_base = any(self._has_forward(source) for source in above)
         for item in declared:
             is_other = has_base and item.head.partition("[")[0] == "__call__"
             yield replace(item, comment=_OVERRIDE) if is_other else item
 
-    def _defines(self, source: SourceClass, method: str) -> bool:
-        for item in self.counterparts.library.mro(source):
-            if item.qualified_name == MODULE:
-                return False
-            if method in item.methods:
-                return True
-        return False
-
-    def _clashes(
-        self,
-        definition: Definition,
-        above: Sequence[SourceClass | None],
-        inherited: Mapping[str, Attribute],
-    ) -> bool:
-        """Whether the class has names that its counterpart's other bases declare, too."""
-        if any(_is_final(text_of(item.decorator)) for item in definition.node.decorators):
-            return True
-        library = self.counterparts.library
-        sources = [item for item in above if item is not None]
-        below = {item.qualified_name for source in sources for item in library.mro(source)}
-        own = self._own_names(definition.source, below)
-        theirs = {*inherited, "__call__"} if inherited or any(above) else set[str]()
-        for item in (*sources, library.find(DEPENDENT_MODULE)):
-            if item is not None and item.qualified_name not in self.counterparts.own:
-                theirs |= self._torchs_names(item)
-        return bool((own & theirs) - _NOT_COMPARED)
-
-    def _own_names(self, source: SourceClass, below: Set[str]) -> Set[str]:
-        """The names that the class has, and those of its bases that stand above nothing else."""
-        found: set[str] = set()
-        for item in self.counterparts.library.mro(source):
-            file = self.counterparts.library.files.get(item.module)
-            if item.qualified_name in below or not isinstance(file, UserFile):
-                continue
-            for definition in file.definitions[item.name]:
-                members = read_members(definition.node)
-                found |= {*members.held, *members.given, *members.annotations}
-        return found
-
-    def _torchs_names(self, source: SourceClass) -> Set[str]:
-        """What a layer of torch, or `DependentModule`, and its bases define."""
-        found: set[str] = set()
-        for item in self.counterparts.library.mro(source):
-            if item.qualified_name == MODULE:
-                break
-            found |= {*item.methods, *item.annotations, *item.submodules}
-            found |= {registration.name for registration in item.registrations}
-        return found
-
-
-def _is_final(decorator: str | None) -> bool:
-    return decorator is not None and decorator.rpartition(".")[2] == "final"
+    def _has_forward(self, source: SourceClass) -> bool:
+        mro = self.counterparts.library.mro(source)
+        return any("forward" in item.methods for item in mro if item.qualified_name != MODULE)

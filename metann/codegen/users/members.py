@@ -12,7 +12,7 @@ import libcst as cst
 from typing_extensions import override
 
 from metann.codegen.syntax import code_of, text_of
-from metann.codegen.users.outline import statements_under
+from metann.codegen.users.outline import FOR_TYPES, statements_under
 
 How = Literal["set", "parameter", "module", "buffer"]
 # Methods that give an attribute by its name, and what the attribute is then.
@@ -64,7 +64,8 @@ def read_members(node: cst.ClassDef) -> Members:
 
     Example: `self.conv = nn.Conv2d(1, 2, 3)` in any method -> {"conv": (Given(nn.Conv2d(...)),)}
     """
-    body = [statement.node for statement in statements_under(node.body.body)]
+    statements = list(statements_under(node.body.body))
+    body = [statement.node for statement in statements]
     methods = [item for item in body if isinstance(item, cst.FunctionDef)]
     collector = _Collector()
     for method in methods:
@@ -77,7 +78,7 @@ def read_members(node: cst.ClassDef) -> Members:
     return Members(
         given={name: tuple(values) for name, values in collector.given.items()},
         annotations={**collector.annotations, **annotations},
-        held=frozenset(_held(body)),
+        held=frozenset(_held([item.node for item in statements if item.under != FOR_TYPES])),
         functions={item.name.value: item for item in methods},
         unnamed=tuple(collector.unnamed),
     )

@@ -38,6 +38,7 @@ class Names:
         self._local: dict[tuple[str, str], str] = {_key(item): _wanted(item) for item in _OURS}
         self._taken = {*self._local.values(), *defined, *dir(builtins), _DOOR}
         self._imports: dict[ImportPlan, bool] = {}
+        self._guarded: set[tuple[str, str]] = set()
 
     def use(self, item: ImportPlan, *, at_run_time: bool = False) -> str:
         """Import something, and return the name it has in the written file."""
@@ -53,8 +54,15 @@ class Names:
         local = self._local[key]
         alias = "" if local == _wanted(replace(item, alias="")) else local
         known = replace(item, alias=alias)
-        self._imports[known] = self._imports.get(known, False) or at_run_time
+        if key not in self._guarded:
+            self._imports[known] = self._imports.get(known, False) or at_run_time
         return local
+
+    def guard(self, item: ImportPlan) -> ImportPlan:
+        """Give something a name; the template imports it where it knows that it is there."""
+        self._guarded.add(_key(item))
+        local = self.use(item)
+        return replace(item, alias="" if local == item.name else local)
 
     @contextmanager
     def all_or_nothing(self) -> Generator[None, None, None]:

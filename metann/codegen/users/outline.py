@@ -21,6 +21,7 @@ from metann.codegen.read import (
 from metann.codegen.source import SourceClass, SourceFile
 from metann.codegen.syntax import code_of, text_of
 
+FOR_TYPES = "TYPE_CHECKING"
 _TYPE_CHECKING = ("TYPE_CHECKING", "typing.TYPE_CHECKING", "t.TYPE_CHECKING")
 
 
@@ -52,6 +53,8 @@ class UserFile(SourceFile):
         branches: names that mean different things in different branches.
         modules: what is imported as `import a.b`, which leaves the name `a`.
         inside: the classes that stand in functions, each with the name of its function.
+        local: these classes.
+        deleted: the names that the file takes back.
     """
 
     definitions: Mapping[str, tuple[Definition, ...]] = field(
@@ -62,6 +65,14 @@ class UserFile(SourceFile):
     branches: frozenset[str] = frozenset()
     modules: tuple[str, ...] = ()
     inside: tuple[tuple[str, str], ...] = ()
+    local: tuple[cst.ClassDef, ...] = ()
+    deleted: frozenset[str] = frozenset()
+
+    def is_class(self, name: str) -> bool:
+        """Whether a name is a class and nothing else, once the file has run."""
+        definitions = self.definitions[name]
+        certain = any(not item.under for item in definitions)
+        return certain and name not in self.branches
 
 
 def read_outline(text: str, module: str, *, is_package: bool = False) -> UserFile:
@@ -78,6 +89,7 @@ def read_outline(text: str, module: str, *, is_package: bool = False) -> UserFil
     imports = list(read_imports(nodes, package))
     bound = Counter([*dict.fromkeys(imports), *((name, "") for name in (*definitions, *values))])
     names = Counter(name for name, _ in bound)
+    inside = list(_inside(nodes))
     return UserFile(
         module=module,
         imports=dict(reversed(imports)),
@@ -92,7 +104,9 @@ def read_outline(text: str, module: str, *, is_package: bool = False) -> UserFil
         values={name: value for name, value in values.items() if value is not None},
         branches=frozenset(name for name, count in names.items() if count > 1),
         modules=tuple(_modules(nodes)),
-        inside=tuple(_inside(nodes)),
+        inside=tuple((node.name.value, function) for node, function in inside),
+        local=tuple(node for node, _ in inside),
+        deleted=frozenset(_deleted(nodes)),
     )
 
 
@@ -105,7 +119,7 @@ def statements_under(body: Sequence[cst.CSTNode], under: str = "") -> Iterator[S
         if isinstance(line, cst.SimpleStatementLine):
             yield from (Statement(node, under) for node in line.body)
         elif isinstance(line, cst.If) and text_of(line.test) in _TYPE_CHECKING:
-            yield from statements_under(line.body.body, under)
+            yield from statements_under(line.body.body, FOR_TYPES)
         else:
             yield Statement(line, under)
             yield from _blocks(line, under)
@@ -197,7 +211,16 @@ def _modules(nodes: Sequence[cst.CSTNode]) -> Iterator[str]:
             yield from (item.evaluated_name for item in node.names if not item.asname)
 
 
-def _inside(nodes: Sequence[cst.CSTNode], path: str = "") -> Iterator[tuple[str, str]]:
+def _deleted(nodes: Sequence[cst.CSTNode]) -> Iterator[str]:
+    """Example: `del Helper, other` -> "Helper", "other"."""
+    for node in nodes:
+        if isinstance(node, cst.Del):
+            parts = node.target.elements if isinstance(node.target, cst.Tuple) else [node]
+            targets = (part.target if isinstance(part, cst.Del) else part.value for part in parts)
+            yield from filter(None, map(text_of, targets))
+
+
+def _inside(nodes: Sequence[cst.CSTNode], path: str = "") -> Iterator[tuple[cst.ClassDef, str]]:
     """The classes in functions, and in methods of classes."""
     for node in nodes:
         if isinstance(node, cst.ClassDef):
@@ -206,4 +229,4 @@ def _inside(nodes: Sequence[cst.CSTNode], path: str = "") -> Iterator[tuple[str,
         elif isinstance(node, cst.FunctionDef):
             function = f"{path}{node.name.value}"
             for found in m.findall(node.body, m.ClassDef()):
-                yield cst.ensure_type(found, cst.ClassDef).name.value, function
+                yield cst.ensure_type(found, cst.ClassDef), function

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from metann.codegen.model import ImportPlan
+from metann.codegen.errors import CodegenError
+from metann.codegen.model import ImportPlan, Note
 from metann.codegen.plan import layer_planner
 from metann.codegen.source import SourceClass
 from metann.codegen.user_model import DoorPlan, UserClassPlan, UserFilePlan
 from metann.codegen.users.bases import Counterparts
 from metann.codegen.users.choose import choose
 from metann.codegen.users.classes import ClassPlanner, PlannedClass
+from metann.codegen.users.exclusions import left_out, why_not_written
 from metann.codegen.users.locate import Target
 from metann.codegen.users.metaclasses import Metaclasses
 from metann.codegen.users.names import Names
@@ -28,7 +30,7 @@ def plan_user(source: UserSource, target: Target, command: str) -> UserFilePlan:
 
     Example: `class Net(nn.Module)` in pkg/nets.py -> `class DependentNet(Net, DependentModule)`
     """
-    chosen = choose(source, target)
+    chosen, skipped = _written(source, target)
     own = counterpart_names(chosen)
     names = Names(own.values())
     names.use(ImportPlan("metann"), at_run_time=True)
@@ -36,7 +38,7 @@ def plan_user(source: UserSource, target: Target, command: str) -> UserFilePlan:
     speller = UserSpeller(source.library, names)
     metaclasses = Metaclasses(counterparts, speller)
     planner = ClassPlanner(source.file, counterparts, speller, metaclasses)
-    planned = [planner.plan(source.file.definitions[item.name][0]) for item in chosen]
+    planned = [planner.plan(item) for item in chosen]
     doors = tuple(_doors(chosen, planned, source, names))
     if names.has_types or any(item.layer.declared for item in planned):
         names.use(ImportPlan("typing", "TYPE_CHECKING"), at_run_time=True)
@@ -49,8 +51,23 @@ def plan_user(source: UserSource, target: Target, command: str) -> UserFilePlan:
         metaclasses=metaclasses.defined,
         layers=tuple(item.layer for item in planned),
         doors=doors,
-        notes=tuple(note for item in planned for note in item.notes),
+        notes=(*skipped, *(note for item in planned for note in item.notes)),
     )
+
+
+def _written(source: UserSource, target: Target) -> tuple[list[SourceClass], list[Note]]:
+    """The classes that get a counterpart, and a note for each that does not."""
+    chosen = choose(source, target)
+    reasons = {item.name: why_not_written(item, source.file, source.library) for item in chosen}
+    skipped = [Note(name, reason) for name, reason in reasons.items() if reason]
+    written = [item for item in chosen if reasons[item.name] is None]
+    if not written:
+        first = skipped[0]
+        raise CodegenError(
+            f"Asked for the modules in {target.given}, but there is nothing to write: of "
+            f"{first.what}, {first.why}. Name another file or class."
+        )
+    return written, [*skipped, *(() if target.names else left_out(source))]
 
 
 def counterpart_names(chosen: Sequence[SourceClass]) -> dict[str, str]:
@@ -76,8 +93,10 @@ def _doors(
     chosen: Sequence[SourceClass], planned: Sequence[PlannedClass], source: UserSource, names: Names
 ) -> Iterator[DoorPlan]:
     """The overloads of `to_dependent`, a subclass before its bases."""
-    layers = dict(zip((item.qualified_name for item in chosen), planned, strict=True))
-    ordered = sorted(chosen, key=lambda item: -len(source.library.mro(item)))
+    pairs = zip((item.qualified_name for item in chosen), planned, strict=True)
+    layers = {name: plan for name, plan in pairs if plan.is_known or len(planned) == 1}
+    known = (item for item in chosen if item.qualified_name in layers)
+    ordered = sorted(known, key=lambda item: -len(source.library.mro(item)))
     if len(ordered) == 1:
         names.use(ImportPlan("typing", "cast"), at_run_time=True)
     elif ordered:

@@ -16,7 +16,7 @@ from metann.codegen.users.spelling import Place, UnknownNameError, UserSpeller
 
 _ANY = ImportPlan("typing", "Any")
 _LONGEST_DEFAULT = 40
-_KEEPS_SIGNATURE = ("overload", "staticmethod", "no_grad", "override", "final", "inference_mode")
+_DECLARED_AS = {"__init__": "__init__", "forward": "__call__"}
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,19 @@ class SignaturePlanner:
     speller: UserSpeller
     file: UserFile
 
-    def plan(self, definition: Definition, local: frozenset[str]) -> Signatures:
+    def plan(self, definitions: Sequence[Definition], local: frozenset[str]) -> Signatures:
         """The signatures of what the class itself defines; it inherits the others.
 
         Example: `def forward(self, x: Tensor)` -> `def __call__(self, x: Tensor) -> Any: ...`
         """
-        found = {name: list(_functions(definition, name)) for name in ("__init__", "forward")}
-        has_call = any(_functions(definition, "__call__"))
-        place = Place(self.file, definition.source, local)
-        parts = [self._method("__init__", "__init__", found["__init__"], place)]
-        if not has_call:
-            parts.append(self._method("__call__", "forward", found["forward"], place))
+        first = definitions[0]
+        place = Place(self.file, first.source, local)
+        agreed = [name for name in ("__init__", "forward") if _agree(definitions, name)]
+        parts = [
+            self._method(_DECLARED_AS[name], name, list(_functions(first, name)), place)
+            for name in agreed
+            if name == "__init__" or not any(_functions(first, "__call__"))
+        ]
         return Signatures(
             declared=tuple(item for part in parts for item in part.declared),
             notes=tuple(item for part in parts for item in part.notes),
@@ -154,6 +156,16 @@ class _Spelling:
     def _unknown(self, what: str, name: str) -> None:
         why = f"{what}, because nothing in {self.place.file.module} defines {name}"
         self.notes.append(Note(self.where, why))
+
+
+def _agree(definitions: Sequence[Definition], name: str) -> bool:
+    """Whether a method has the same signatures in all definitions of a class."""
+    first, *others = ([_head(item) for item in _functions(d, name)] for d in definitions)
+    return all(other == first for other in others)
+
+
+def _head(function: cst.FunctionDef) -> str:
+    return code_of(function.with_changes(body=cst.SimpleStatementSuite([]), leading_lines=()))
 
 
 def _functions(definition: Definition, name: str) -> Iterator[cst.FunctionDef]:
