@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import every_layer_revealed
 import pytest
 from checkers import CHECKERS, Finding
 from filelock import FileLock
@@ -37,6 +38,7 @@ def make(folder: Path, wheel: Path) -> Path:
     shutil.copytree(HERE / "settings", folder)
     shutil.copytree(HERE / "user_code", folder / "user_code")
     (folder / "user_code" / "__init__.py").touch()
+    (folder / f"{every_layer_revealed.NAME}.py").write_text(every_layer_revealed.text())
     venv.create(folder / "venv", symlinks=True)
     (packages,) = (folder / "venv" / "lib").glob("*/site-packages")
     install(wheel, packages)
