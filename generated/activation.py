@@ -33,7 +33,8 @@ class DependentThreshold(nn.Threshold, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, threshold: float, value: float, inplace: bool = False) -> None: ...
+        def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
+            """`x if x > threshold else value` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -50,7 +51,8 @@ class DependentReLU(nn.ReLU, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, inplace: bool = False) -> None: ...
+        def __init__(self, inplace: bool = False) -> None:
+            """`max(x, 0)` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -71,7 +73,8 @@ class DependentRReLU(nn.RReLU, DependentModule):
 
         def __init__(
             self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False
-        ) -> None: ...
+        ) -> None:
+            """`x if x >= 0 else a * x` for each element x, with a random slope a."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -95,7 +98,8 @@ class DependentHardtanh(nn.Hardtanh, DependentModule):
             inplace: bool = False,
             min_value: float | None = None,
             max_value: float | None = None,
-        ) -> None: ...
+        ) -> None:
+            """`min(max(x, min_val), max_val)` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -112,7 +116,8 @@ class DependentReLU6(nn.ReLU6, DependentHardtanh):
 
     if TYPE_CHECKING:
 
-        def __init__(self, inplace: bool = False) -> None: ...
+        def __init__(self, inplace: bool = False) -> None:
+            """`min(max(x, 0), 6)` for each element x."""
 
 
 class DependentSigmoid(nn.Sigmoid, DependentModule):
@@ -124,7 +129,8 @@ class DependentSigmoid(nn.Sigmoid, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self) -> None: ...
+        def __init__(self) -> None:
+            """`1 / (1 + exp(-x))` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -141,7 +147,8 @@ class DependentHardsigmoid(nn.Hardsigmoid, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, inplace: bool = False) -> None: ...
+        def __init__(self, inplace: bool = False) -> None:
+            """`min(max(x + 3, 0), 6) / 6` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -158,7 +165,8 @@ class DependentTanh(nn.Tanh, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self) -> None: ...
+        def __init__(self) -> None:
+            """`tanh(x)` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -175,7 +183,8 @@ class DependentSiLU(nn.SiLU, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, inplace: bool = False) -> None: ...
+        def __init__(self, inplace: bool = False) -> None:
+            """`x * sigmoid(x)` for each element x; known as swish, too."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -192,7 +201,8 @@ class DependentMish(nn.Mish, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, inplace: bool = False) -> None: ...
+        def __init__(self, inplace: bool = False) -> None:
+            """`x * tanh(log(1 + exp(x)))` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -209,7 +219,8 @@ class DependentHardswish(nn.Hardswish, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, inplace: bool = False) -> None: ...
+        def __init__(self, inplace: bool = False) -> None:
+            """`x * min(max(x + 3, 0), 6) / 6` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -226,7 +237,8 @@ class DependentELU(nn.ELU, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None: ...
+        def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+            """`x if x > 0 else alpha * (exp(x) - 1)` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -243,7 +255,8 @@ class DependentCELU(nn.CELU, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None: ...
+        def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+            """`x if x > 0 else alpha * (exp(x / alpha) - 1)` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -262,7 +275,8 @@ class DependentSELU(nn.SELU, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, inplace: bool = False) -> None: ...
+        def __init__(self, inplace: bool = False) -> None:
+            """`scale * (x if x > 0 else alpha * (exp(x) - 1))` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -279,7 +293,8 @@ class DependentGLU(nn.GLU, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, dim: int = -1) -> None: ...
+        def __init__(self, dim: int = -1) -> None:
+            """`a * sigmoid(b)`, where a and b are the halves of input along dim."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -298,7 +313,8 @@ class DependentGELU(nn.GELU, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, approximate: str = "none") -> None: ...
+        def __init__(self, approximate: str = "none") -> None:
+            """`x * (1 + erf(x / sqrt(2))) / 2` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -315,7 +331,8 @@ class DependentHardshrink(nn.Hardshrink, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, lambd: float = 0.5) -> None: ...
+        def __init__(self, lambd: float = 0.5) -> None:
+            """`x if abs(x) > lambd else 0` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -332,7 +349,8 @@ class DependentLeakyReLU(nn.LeakyReLU, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, negative_slope: float = 1e-2, inplace: bool = False) -> None: ...
+        def __init__(self, negative_slope: float = 1e-2, inplace: bool = False) -> None:
+            """`x if x > 0 else negative_slope * x` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -349,7 +367,8 @@ class DependentLogSigmoid(nn.LogSigmoid, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self) -> None: ...
+        def __init__(self) -> None:
+            """`-log(1 + exp(-x))` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -368,7 +387,8 @@ class DependentSoftplus(nn.Softplus, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None: ...
+        def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+            """`log(1 + exp(beta * x)) / beta` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -385,7 +405,8 @@ class DependentSoftshrink(nn.Softshrink, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, lambd: float = 0.5) -> None: ...
+        def __init__(self, lambd: float = 0.5) -> None:
+            """`x - lambd if x > lambd else x + lambd if x < -lambd else 0` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -440,7 +461,8 @@ class DependentMultiheadAttention(CallsPlainForms, nn.MultiheadAttention, Depend
             batch_first: bool = False,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """`out_proj(softmax(q @ k.T / sqrt(head_dim)) @ v)`, with the heads side by side."""
 
         def forward(
             self,
@@ -489,7 +511,8 @@ class DependentPReLU(nn.PReLU, DependentModule):
             init: float = 0.25,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """`x if x > 0 else weight * x` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -517,7 +540,8 @@ class DependentSoftsign(nn.Softsign, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self) -> None: ...
+        def __init__(self) -> None:
+            """`x / (1 + abs(x))` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -534,7 +558,8 @@ class DependentTanhshrink(nn.Tanhshrink, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self) -> None: ...
+        def __init__(self) -> None:
+            """`x - tanh(x)` for each element x."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -551,7 +576,8 @@ class DependentSoftmin(nn.Softmin, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, dim: int | None = None) -> None: ...
+        def __init__(self, dim: int | None = None) -> None:
+            """`exp(-input) / sum(exp(-input))`, with the sum along dim."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -568,7 +594,8 @@ class DependentSoftmax(nn.Softmax, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, dim: int | None = None) -> None: ...
+        def __init__(self, dim: int | None = None) -> None:
+            """`exp(input) / sum(exp(input))`, with the sum along dim."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -587,7 +614,8 @@ class DependentSoftmax2d(nn.Softmax2d, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self) -> None: ...
+        def __init__(self) -> None:
+            """`exp(input) / sum(exp(input))`, with the sum over the channels of each pixel."""
 
         def forward(self, input: Tensor) -> Tensor: ...
 
@@ -603,7 +631,8 @@ class DependentLogSoftmax(nn.LogSoftmax, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, dim: int | None = None) -> None: ...
+        def __init__(self, dim: int | None = None) -> None:
+            """`input - log(sum(exp(input)))`, with the sum along dim."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 

@@ -49,6 +49,7 @@ class DependentAdaptiveLogSoftmaxWithLoss(
             head_bias: bool = False,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """The log-probability of each target and the loss, with rare classes in clusters."""
 
         def __call__(self, input_: Tensor, target_: Tensor) -> OutputAndLoss: ...

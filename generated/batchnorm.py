@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class DependentBatchNorm1d(AveragesOverAll, nn.BatchNorm1d, DependentModule):
-    """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var of each channel.
+    """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var by channel.
 
     They are those of the batch; in eval mode those tracked so far, if they are tracked.
 
@@ -51,7 +51,8 @@ class DependentBatchNorm1d(AveragesOverAll, nn.BatchNorm1d, DependentModule):
             dtype: torch.dtype | None = None,
             *,
             bias: bool = True,
-        ) -> None: ...
+        ) -> None:
+            """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var by channel."""
 
         def forward(self, input: Tensor) -> Tensor: ...
 
@@ -103,7 +104,8 @@ class DependentLazyBatchNorm1d(nn.LazyBatchNorm1d, DependentModule):
             dtype: torch.dtype | None = None,
             *,
             bias: bool = True,
-        ) -> None: ...
+        ) -> None:
+            """A BatchNorm1d that takes num_features from its first input."""
 
         def forward(self, input: Tensor) -> Tensor: ...
 
@@ -123,7 +125,7 @@ class DependentLazyBatchNorm1d(nn.LazyBatchNorm1d, DependentModule):
 
 
 class DependentBatchNorm2d(AveragesOverAll, nn.BatchNorm2d, DependentModule):
-    """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var of each channel.
+    """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var by channel.
 
     They are those of the batch; in eval mode those tracked so far, if they are tracked.
 
@@ -153,7 +155,8 @@ class DependentBatchNorm2d(AveragesOverAll, nn.BatchNorm2d, DependentModule):
             dtype: torch.dtype | None = None,
             *,
             bias: bool = True,
-        ) -> None: ...
+        ) -> None:
+            """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var by channel."""
 
         def forward(self, input: Tensor) -> Tensor: ...
 
@@ -205,7 +208,8 @@ class DependentLazyBatchNorm2d(nn.LazyBatchNorm2d, DependentModule):
             dtype: torch.dtype | None = None,
             *,
             bias: bool = True,
-        ) -> None: ...
+        ) -> None:
+            """A BatchNorm2d that takes num_features from its first input."""
 
         def forward(self, input: Tensor) -> Tensor: ...
 
@@ -225,7 +229,7 @@ class DependentLazyBatchNorm2d(nn.LazyBatchNorm2d, DependentModule):
 
 
 class DependentBatchNorm3d(AveragesOverAll, nn.BatchNorm3d, DependentModule):
-    """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var of each channel.
+    """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var by channel.
 
     They are those of the batch; in eval mode those tracked so far, if they are tracked.
 
@@ -255,7 +259,8 @@ class DependentBatchNorm3d(AveragesOverAll, nn.BatchNorm3d, DependentModule):
             dtype: torch.dtype | None = None,
             *,
             bias: bool = True,
-        ) -> None: ...
+        ) -> None:
+            """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var by channel."""
 
         def forward(self, input: Tensor) -> Tensor: ...
 
@@ -307,7 +312,8 @@ class DependentLazyBatchNorm3d(nn.LazyBatchNorm3d, DependentModule):
             dtype: torch.dtype | None = None,
             *,
             bias: bool = True,
-        ) -> None: ...
+        ) -> None:
+            """A BatchNorm3d that takes num_features from its first input."""
 
         def forward(self, input: Tensor) -> Tensor: ...
 
@@ -327,7 +333,7 @@ class DependentLazyBatchNorm3d(nn.LazyBatchNorm3d, DependentModule):
 
 
 class DependentSyncBatchNorm(nn.SyncBatchNorm, DependentModule):
-    """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var of each channel.
+    """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var by channel.
 
     They are those of the batch on all processes; in eval mode those tracked so far.
 
@@ -358,7 +364,8 @@ class DependentSyncBatchNorm(nn.SyncBatchNorm, DependentModule):
             dtype: torch.dtype | None = None,
             *,
             bias: bool = True,
-        ) -> None: ...
+        ) -> None:
+            """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var by channel."""
 
         def forward(self, input: Tensor) -> Tensor: ...
 

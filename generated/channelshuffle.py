@@ -25,7 +25,8 @@ class DependentChannelShuffle(nn.ChannelShuffle, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, groups: int) -> None: ...
+        def __init__(self, groups: int) -> None:
+            """Takes the first channel of each of the groups, then the second of each, and so on."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 

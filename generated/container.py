@@ -36,7 +36,8 @@ with warnings.catch_warnings():
 
         if TYPE_CHECKING:
 
-            def __init__(self, **kwargs: Any) -> None: ...
+            def __init__(self, **kwargs: Any) -> None:
+                """Holds the modules that it is given by name; it has no forward."""
 
 
 # torch's own class differs from its base in the same way.
@@ -55,12 +56,15 @@ class DependentSequential(  # pyright: ignore[reportIncompatibleVariableOverride
     if TYPE_CHECKING:
 
         @overload
-        def __init__(self, *args: nn.Module) -> None: ...
+        def __init__(self, *args: nn.Module) -> None:
+            """Calls its modules in turn, each with what the one before it returned."""
 
         @overload
-        def __init__(self, arg: OrderedDict[str, nn.Module]) -> None: ...
+        def __init__(self, arg: OrderedDict[str, nn.Module]) -> None:
+            """Calls its modules in turn, each with what the one before it returned."""
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            """Calls its modules in turn, each with what the one before it returned."""
 
         def forward(self, input: Any) -> Any: ...
 
@@ -82,7 +86,8 @@ class DependentModuleList(  # pyright: ignore[reportIncompatibleVariableOverride
 
     if TYPE_CHECKING:
 
-        def __init__(self, modules: Iterable[nn.Module] | None = None) -> None: ...
+        def __init__(self, modules: Iterable[nn.Module] | None = None) -> None:
+            """A list of modules; it has no forward."""
 
 
 # torch's own class differs from its base in the same way.
@@ -100,7 +105,8 @@ class DependentModuleDict(  # pyright: ignore[reportIncompatibleVariableOverride
 
     if TYPE_CHECKING:
 
-        def __init__(self, modules: Mapping[str, nn.Module] | None = None) -> None: ...
+        def __init__(self, modules: Mapping[str, nn.Module] | None = None) -> None:
+            """A dict of modules; it has no forward."""
 
 
 class DependentParameterList(KeepsListedDependents, nn.ParameterList, DependentModule):
@@ -115,7 +121,8 @@ class DependentParameterList(KeepsListedDependents, nn.ParameterList, DependentM
 
     if TYPE_CHECKING:
 
-        def __init__(self, values: Iterable[Any] | None = None) -> None: ...
+        def __init__(self, values: Iterable[Any] | None = None) -> None:
+            """A list of parameters or other tensors; it has no forward."""
 
 
 class DependentParameterDict(KeepsNamedDependents, nn.ParameterDict, DependentModule):
@@ -130,4 +137,5 @@ class DependentParameterDict(KeepsNamedDependents, nn.ParameterDict, DependentMo
 
     if TYPE_CHECKING:
 
-        def __init__(self, parameters: Any = None) -> None: ...
+        def __init__(self, parameters: Any = None) -> None:
+            """A dict of parameters or other tensors; it has no forward."""

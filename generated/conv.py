@@ -52,7 +52,8 @@ class DependentConv1d(nn.Conv1d, DependentModule):
             padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """Products of weight with each window of the last dimension, summed, plus bias."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -106,7 +107,8 @@ class DependentConv2d(nn.Conv2d, DependentModule):
             padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """Products of weight with each window of the last 2 dimensions, summed, plus bias."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -160,7 +162,8 @@ class DependentConv3d(nn.Conv3d, DependentModule):
             padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """Products of weight with each window of the last 3 dimensions, summed, plus bias."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -216,7 +219,8 @@ class DependentConvTranspose1d(nn.ConvTranspose1d, DependentModule):
             padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """Each input value times weight, added to a window of the output, plus bias."""
 
         def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor: ...
 
@@ -270,7 +274,8 @@ class DependentConvTranspose2d(nn.ConvTranspose2d, DependentModule):
             padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """Each input value times weight, added to a window of the output image, plus bias."""
 
         def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor: ...
 
@@ -324,7 +329,8 @@ class DependentConvTranspose3d(nn.ConvTranspose3d, DependentModule):
             padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """Each input value times weight, added to a window of the output volume, plus bias."""
 
         def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor: ...
 
@@ -378,7 +384,8 @@ class DependentLazyConv1d(nn.LazyConv1d, DependentConv1d):
             padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """A Conv1d that takes in_channels from its first input."""
 
 
 class DependentLazyConv2d(nn.LazyConv2d, DependentConv2d):
@@ -416,7 +423,8 @@ class DependentLazyConv2d(nn.LazyConv2d, DependentConv2d):
             padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """A Conv2d that takes in_channels from its first input."""
 
 
 class DependentLazyConv3d(nn.LazyConv3d, DependentConv3d):
@@ -454,7 +462,8 @@ class DependentLazyConv3d(nn.LazyConv3d, DependentConv3d):
             padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """A Conv3d that takes in_channels from its first input."""
 
 
 class DependentLazyConvTranspose1d(nn.LazyConvTranspose1d, DependentConvTranspose1d):
@@ -494,7 +503,8 @@ class DependentLazyConvTranspose1d(nn.LazyConvTranspose1d, DependentConvTranspos
             padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """A ConvTranspose1d that takes in_channels from its first input."""
 
 
 class DependentLazyConvTranspose2d(nn.LazyConvTranspose2d, DependentConvTranspose2d):
@@ -534,7 +544,8 @@ class DependentLazyConvTranspose2d(nn.LazyConvTranspose2d, DependentConvTranspos
             padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """A ConvTranspose2d that takes in_channels from its first input."""
 
 
 class DependentLazyConvTranspose3d(nn.LazyConvTranspose3d, DependentConvTranspose3d):
@@ -574,4 +585,5 @@ class DependentLazyConvTranspose3d(nn.LazyConvTranspose3d, DependentConvTranspos
             padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """A ConvTranspose3d that takes in_channels from its first input."""

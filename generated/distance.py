@@ -26,7 +26,8 @@ class DependentPairwiseDistance(nn.PairwiseDistance, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None: ...
+        def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
+            """`norm(x1 - x2 + eps)`: the p-norm over the last dimension."""
 
         def __call__(self, x1: Tensor, x2: Tensor) -> Tensor: ...
 
@@ -43,7 +44,8 @@ class DependentCosineSimilarity(nn.CosineSimilarity, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, dim: int = 1, eps: float = 1e-8) -> None: ...
+        def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
+            """`sum(x1 * x2) / (max(norm(x1), eps) * max(norm(x2), eps))` along dim."""
 
         def __call__(self, x1: Tensor, x2: Tensor) -> Tensor: ...
 

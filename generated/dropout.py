@@ -23,7 +23,8 @@ class DependentDropout(nn.Dropout, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, p: float = 0.5, inplace: bool = False) -> None: ...
+        def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+            """In training each element is 0 with probability p, else `input / (1 - p)`."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -42,7 +43,8 @@ class DependentDropout1d(nn.Dropout1d, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, p: float = 0.5, inplace: bool = False) -> None: ...
+        def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+            """In training each channel is 0 with probability p, else `input / (1 - p)`."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -61,7 +63,8 @@ class DependentDropout2d(nn.Dropout2d, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, p: float = 0.5, inplace: bool = False) -> None: ...
+        def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+            """In training each channel is 0 with probability p, else `input / (1 - p)`."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -80,7 +83,8 @@ class DependentDropout3d(nn.Dropout3d, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, p: float = 0.5, inplace: bool = False) -> None: ...
+        def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+            """In training each channel is 0 with probability p, else `input / (1 - p)`."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -99,7 +103,8 @@ class DependentAlphaDropout(nn.AlphaDropout, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, p: float = 0.5, inplace: bool = False) -> None: ...
+        def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+            """In training elements drop out with probability p; mean 0 and variance 1 are kept."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -118,7 +123,8 @@ class DependentFeatureAlphaDropout(nn.FeatureAlphaDropout, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, p: float = 0.5, inplace: bool = False) -> None: ...
+        def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+            """In training channels drop out with probability p; mean 0 and variance 1 are kept."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 

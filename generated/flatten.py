@@ -23,7 +23,8 @@ class DependentFlatten(nn.Flatten, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None: ...
+        def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+            """Joins the dimensions from start_dim to end_dim into one."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -42,7 +43,8 @@ class DependentUnflatten(nn.Unflatten, DependentModule):
 
         def __init__(
             self, dim: int, unflattened_size: torch.Size | list[int] | tuple[int, ...]
-        ) -> None: ...
+        ) -> None:
+            """Splits the dimension dim into those of unflattened_size."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 

@@ -15,7 +15,7 @@ from metann.module import DependentModule
 
 
 class DependentFold(nn.Fold, DependentModule):
-    """Puts columns back as windows of an image; where windows overlap, values are summed.
+    """Puts columns back as windows of an image; what overlaps is summed.
 
     Each column holds the C * K values of one window, K of which stand in each channel.
 
@@ -34,7 +34,8 @@ class DependentFold(nn.Fold, DependentModule):
             dilation: int | tuple[int, ...] = 1,
             padding: int | tuple[int, ...] = 0,
             stride: int | tuple[int, ...] = 1,
-        ) -> None: ...
+        ) -> None:
+            """Puts columns back as windows of an image; what overlaps is summed."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -45,7 +46,7 @@ class DependentFold(nn.Fold, DependentModule):
 
 
 class DependentUnfold(nn.Unfold, DependentModule):
-    """Each window of an image as one column of C * K values, K of which are in each channel.
+    """Each window of an image as one column of C * K values, K by channel.
 
     Shape: (N, C, H, W) -> (N, C * K, windows), or without N.
 
@@ -61,7 +62,8 @@ class DependentUnfold(nn.Unfold, DependentModule):
             dilation: int | tuple[int, ...] = 1,
             padding: int | tuple[int, ...] = 0,
             stride: int | tuple[int, ...] = 1,
-        ) -> None: ...
+        ) -> None:
+            """Each window of an image as one column of C * K values, K by channel."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class DependentInstanceNorm1d(nn.InstanceNorm1d, DependentModule):
-    """`(input - mean) / sqrt(var + eps) * weight + bias`, for each channel of each example.
+    """`(input - mean) / sqrt(var + eps) * weight + bias`, by channel and example.
 
     With the channel's mean and var; in eval mode with those tracked so far, if they are.
 
@@ -50,7 +50,8 @@ class DependentInstanceNorm1d(nn.InstanceNorm1d, DependentModule):
             dtype: torch.dtype | None = None,
             *,
             bias: bool = True,
-        ) -> None: ...
+        ) -> None:
+            """`(input - mean) / sqrt(var + eps) * weight + bias`, by channel and example."""
 
         def forward(self, input: Tensor) -> Tensor: ...
 
@@ -102,7 +103,8 @@ class DependentLazyInstanceNorm1d(nn.LazyInstanceNorm1d, DependentModule):
             dtype: torch.dtype | None = None,
             *,
             bias: bool = True,
-        ) -> None: ...
+        ) -> None:
+            """A InstanceNorm1d that takes num_features from its first input."""
 
         def forward(self, input: Tensor) -> Tensor: ...
 
@@ -122,7 +124,7 @@ class DependentLazyInstanceNorm1d(nn.LazyInstanceNorm1d, DependentModule):
 
 
 class DependentInstanceNorm2d(nn.InstanceNorm2d, DependentModule):
-    """`(input - mean) / sqrt(var + eps) * weight + bias`, for each channel of each example.
+    """`(input - mean) / sqrt(var + eps) * weight + bias`, by channel and example.
 
     With the channel's mean and var; in eval mode with those tracked so far, if they are.
 
@@ -152,7 +154,8 @@ class DependentInstanceNorm2d(nn.InstanceNorm2d, DependentModule):
             dtype: torch.dtype | None = None,
             *,
             bias: bool = True,
-        ) -> None: ...
+        ) -> None:
+            """`(input - mean) / sqrt(var + eps) * weight + bias`, by channel and example."""
 
         def forward(self, input: Tensor) -> Tensor: ...
 
@@ -204,7 +207,8 @@ class DependentLazyInstanceNorm2d(nn.LazyInstanceNorm2d, DependentModule):
             dtype: torch.dtype | None = None,
             *,
             bias: bool = True,
-        ) -> None: ...
+        ) -> None:
+            """A InstanceNorm2d that takes num_features from its first input."""
 
         def forward(self, input: Tensor) -> Tensor: ...
 
@@ -224,7 +228,7 @@ class DependentLazyInstanceNorm2d(nn.LazyInstanceNorm2d, DependentModule):
 
 
 class DependentInstanceNorm3d(nn.InstanceNorm3d, DependentModule):
-    """`(input - mean) / sqrt(var + eps) * weight + bias`, for each channel of each example.
+    """`(input - mean) / sqrt(var + eps) * weight + bias`, by channel and example.
 
     With the channel's mean and var; in eval mode with those tracked so far, if they are.
 
@@ -254,7 +258,8 @@ class DependentInstanceNorm3d(nn.InstanceNorm3d, DependentModule):
             dtype: torch.dtype | None = None,
             *,
             bias: bool = True,
-        ) -> None: ...
+        ) -> None:
+            """`(input - mean) / sqrt(var + eps) * weight + bias`, by channel and example."""
 
         def forward(self, input: Tensor) -> Tensor: ...
 
@@ -306,7 +311,8 @@ class DependentLazyInstanceNorm3d(nn.LazyInstanceNorm3d, DependentModule):
             dtype: torch.dtype | None = None,
             *,
             bias: bool = True,
-        ) -> None: ...
+        ) -> None:
+            """A InstanceNorm3d that takes num_features from its first input."""
 
         def forward(self, input: Tensor) -> Tensor: ...
 

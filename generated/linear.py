@@ -30,7 +30,8 @@ class DependentIdentity(nn.Identity, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            """The input itself; whatever the constructor is given."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -63,7 +64,8 @@ class DependentLinear(nn.Linear, DependentModule):
             bias: bool = True,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """An affine map of the last dimension: `input @ weight.T + bias`."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -104,7 +106,8 @@ class DependentNonDynamicallyQuantizableLinear(NonDynamicallyQuantizableLinear, 
             bias: bool = True,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """A Linear that torch does not quantise by itself; MultiheadAttention has one."""
 
 
 class DependentBilinear(nn.Bilinear, DependentModule):
@@ -133,7 +136,8 @@ class DependentBilinear(nn.Bilinear, DependentModule):
             bias: bool = True,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """`einsum('...i, kij, ...j -> ...k', input1, weight, input2) + bias`."""
 
         def __call__(self, input1: Tensor, input2: Tensor) -> Tensor: ...
 
@@ -180,4 +184,5 @@ class DependentLazyLinear(nn.LazyLinear, DependentLinear):
             bias: bool = True,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """A Linear that takes in_features from its first input."""

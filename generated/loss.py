@@ -41,7 +41,8 @@ class DependentL1Loss(nn.L1Loss, DependentModule):
             size_average: bool | None = None,
             reduce: bool | None = None,
             reduction: str = "mean",
-        ) -> None: ...
+        ) -> None:
+            """`abs(input - target)`, averaged or summed."""
 
         def __call__(self, input: Tensor, target: Tensor) -> Tensor: ...
 
@@ -69,7 +70,8 @@ class DependentNLLLoss(nn.NLLLoss, DependentModule):
             ignore_index: int = -100,
             reduce: bool | None = None,
             reduction: str = "mean",
-        ) -> None: ...
+        ) -> None:
+            """`-weight[target] * input[target]`: input holds the log-probability of each class."""
 
         def __call__(self, input: Tensor, target: Tensor) -> Tensor: ...
 
@@ -104,7 +106,8 @@ with warnings.catch_warnings():
                 ignore_index: int = -100,
                 reduce: bool | None = None,
                 reduction: str = "mean",
-            ) -> None: ...
+            ) -> None:
+                """NLLLoss, by the name it once had for images; torch has deprecated it."""
 
 
 class DependentPoissonNLLLoss(nn.PoissonNLLLoss, DependentModule):
@@ -129,7 +132,8 @@ class DependentPoissonNLLLoss(nn.PoissonNLLLoss, DependentModule):
             eps: float = 1e-8,
             reduce: bool | None = None,
             reduction: str = "mean",
-        ) -> None: ...
+        ) -> None:
+            """`exp(input) - target * input`, averaged or summed: for counts."""
 
         def __call__(self, log_input: Tensor, target: Tensor) -> Tensor: ...
 
@@ -157,7 +161,8 @@ class DependentGaussianNLLLoss(nn.GaussianNLLLoss, DependentModule):
 
         def __init__(
             self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
-        ) -> None: ...
+        ) -> None:
+            """`(log(var) + (input - target)**2 / var) / 2`, averaged or summed."""
 
         def __call__(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor: ...
 
@@ -168,7 +173,7 @@ class DependentGaussianNLLLoss(nn.GaussianNLLLoss, DependentModule):
 
 
 class DependentKLDivLoss(nn.KLDivLoss, DependentModule):
-    """`target * (log(target) - input)`, averaged or summed: input holds log-probabilities.
+    """`target * (log(target) - input)`, averaged or summed; input is a logarithm.
 
     With log_target=True: `exp(target) * (target - input)`.
 
@@ -186,7 +191,8 @@ class DependentKLDivLoss(nn.KLDivLoss, DependentModule):
             reduce: bool | None = None,
             reduction: str = "mean",
             log_target: bool = False,
-        ) -> None: ...
+        ) -> None:
+            """`target * (log(target) - input)`, averaged or summed; input is a logarithm."""
 
         def __call__(self, input: Tensor, target: Tensor) -> Tensor: ...
 
@@ -210,7 +216,8 @@ class DependentMSELoss(nn.MSELoss, DependentModule):
             size_average: bool | None = None,
             reduce: bool | None = None,
             reduction: str = "mean",
-        ) -> None: ...
+        ) -> None:
+            """`(input - target)**2`, averaged or summed."""
 
         def __call__(self, input: Tensor, target: Tensor) -> Tensor: ...
 
@@ -237,7 +244,8 @@ class DependentBCELoss(nn.BCELoss, DependentModule):
             size_average: bool | None = None,
             reduce: bool | None = None,
             reduction: str = "mean",
-        ) -> None: ...
+        ) -> None:
+            """`-target * log(input) - (1 - target) * log(1 - input)`, averaged or summed."""
 
         def __call__(self, input: Tensor, target: Tensor) -> Tensor: ...
 
@@ -246,7 +254,7 @@ class DependentBCELoss(nn.BCELoss, DependentModule):
 
 
 class DependentBCEWithLogitsLoss(nn.BCEWithLogitsLoss, DependentModule):
-    """`log(1 + exp(input)) - target * input`: BCELoss of the sigmoid, but never too large.
+    """`log(1 + exp(input)) - target * input`: BCELoss of the sigmoid, made stable.
 
     Averaged or summed. Where target is 1, pos_weight says how much it counts.
 
@@ -265,7 +273,8 @@ class DependentBCEWithLogitsLoss(nn.BCEWithLogitsLoss, DependentModule):
             reduce: bool | None = None,
             reduction: str = "mean",
             pos_weight: Tensor | None = None,
-        ) -> None: ...
+        ) -> None:
+            """`log(1 + exp(input)) - target * input`: BCELoss of the sigmoid, made stable."""
 
         def __call__(self, input: Tensor, target: Tensor) -> Tensor: ...
 
@@ -292,7 +301,8 @@ class DependentHingeEmbeddingLoss(nn.HingeEmbeddingLoss, DependentModule):
             size_average: bool | None = None,
             reduce: bool | None = None,
             reduction: str = "mean",
-        ) -> None: ...
+        ) -> None:
+            """`input if target == 1 else max(0, margin - input)`, averaged or summed."""
 
         def __call__(self, input: Tensor, target: Tensor) -> Tensor: ...
 
@@ -318,7 +328,8 @@ class DependentMultiLabelMarginLoss(nn.MultiLabelMarginLoss, DependentModule):
             size_average: bool | None = None,
             reduce: bool | None = None,
             reduction: str = "mean",
-        ) -> None: ...
+        ) -> None:
+            """`max(0, 1 - input[j] + input[i]) / C`, summed over target classes j and others i."""
 
         def __call__(self, input: Tensor, target: Tensor) -> Tensor: ...
 
@@ -327,9 +338,9 @@ class DependentMultiLabelMarginLoss(nn.MultiLabelMarginLoss, DependentModule):
 
 
 class DependentSmoothL1Loss(nn.SmoothL1Loss, DependentModule):
-    """`d**2 / (2 * beta) if d < beta else d - beta / 2`, where d is `abs(input - target)`.
+    """`d**2 / (2 * beta) if d < beta else d - beta / 2`, averaged or summed.
 
-    Averaged or summed.
+    Where d is `abs(input - target)`.
 
     Shape: (*), (*) -> (), or (*) with reduction='none'.
 
@@ -345,7 +356,8 @@ class DependentSmoothL1Loss(nn.SmoothL1Loss, DependentModule):
             reduce: bool | None = None,
             reduction: str = "mean",
             beta: float = 1.0,
-        ) -> None: ...
+        ) -> None:
+            """`d**2 / (2 * beta) if d < beta else d - beta / 2`, averaged or summed."""
 
         def __call__(self, input: Tensor, target: Tensor) -> Tensor: ...
 
@@ -354,9 +366,9 @@ class DependentSmoothL1Loss(nn.SmoothL1Loss, DependentModule):
 
 
 class DependentHuberLoss(nn.HuberLoss, DependentModule):
-    """`d**2 / 2 if d < delta else delta * (d - delta / 2)`, where d is `abs(input - target)`.
+    """`d**2 / 2 if d < delta else delta * (d - delta / 2)`, averaged or summed.
 
-    Averaged or summed.
+    Where d is `abs(input - target)`.
 
     Shape: (*), (*) -> (), or (*) with reduction='none'.
 
@@ -366,7 +378,8 @@ class DependentHuberLoss(nn.HuberLoss, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None: ...
+        def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+            """`d**2 / 2 if d < delta else delta * (d - delta / 2)`, averaged or summed."""
 
         def __call__(self, input: Tensor, target: Tensor) -> Tensor: ...
 
@@ -390,7 +403,8 @@ class DependentSoftMarginLoss(nn.SoftMarginLoss, DependentModule):
             size_average: bool | None = None,
             reduce: bool | None = None,
             reduction: str = "mean",
-        ) -> None: ...
+        ) -> None:
+            """`log(1 + exp(-target * input))`, averaged or summed; targets are 1 or -1."""
 
         def __call__(self, input: Tensor, target: Tensor) -> Tensor: ...
 
@@ -417,7 +431,8 @@ class DependentCrossEntropyLoss(nn.CrossEntropyLoss, DependentModule):
             reduce: bool | None = None,
             reduction: str = "mean",
             label_smoothing: float = 0.0,
-        ) -> None: ...
+        ) -> None:
+            """`log(sum(exp(input))) - input[target]` of each example, averaged or summed."""
 
         def __call__(self, input: Tensor, target: Tensor) -> Tensor: ...
 
@@ -435,7 +450,7 @@ class DependentCrossEntropyLoss(nn.CrossEntropyLoss, DependentModule):
 class DependentLinearCrossEntropyLoss(
     HasAllDerivatives, nn.LinearCrossEntropyLoss, DependentModule
 ):
-    """CrossEntropyLoss of `linear(input)`, which may be computed in chunks to save memory.
+    """CrossEntropyLoss of `linear(input)`, if need be in chunks, to save memory.
 
     Counterpart of torch.nn.LinearCrossEntropyLoss.
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.LinearCrossEntropyLoss.html>
@@ -462,7 +477,8 @@ class DependentLinearCrossEntropyLoss(
             ignore_index: int | None = None,
             label_smoothing: float = 0.0,
             options: nn.LinearCrossEntropyOptions | None = None,
-        ) -> None: ...
+        ) -> None:
+            """CrossEntropyLoss of `linear(input)`, if need be in chunks, to save memory."""
 
         def forward(self, input: Tensor, target: Tensor) -> Tensor: ...
 
@@ -486,7 +502,8 @@ class DependentMultiLabelSoftMarginLoss(nn.MultiLabelSoftMarginLoss, DependentMo
             size_average: bool | None = None,
             reduce: bool | None = None,
             reduction: str = "mean",
-        ) -> None: ...
+        ) -> None:
+            """BCEWithLogitsLoss averaged over the classes, then averaged or summed."""
 
         def __call__(self, input: Tensor, target: Tensor) -> Tensor: ...
 
@@ -515,7 +532,8 @@ class DependentCosineEmbeddingLoss(nn.CosineEmbeddingLoss, DependentModule):
             size_average: bool | None = None,
             reduce: bool | None = None,
             reduction: str = "mean",
-        ) -> None: ...
+        ) -> None:
+            """`1 - cos if target == 1 else max(0, cos - margin)`, averaged or summed."""
 
         def __call__(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor: ...
 
@@ -544,7 +562,8 @@ class DependentMarginRankingLoss(nn.MarginRankingLoss, DependentModule):
             size_average: bool | None = None,
             reduce: bool | None = None,
             reduction: str = "mean",
-        ) -> None: ...
+        ) -> None:
+            """`max(0, margin - target * (input1 - input2))`, averaged or summed."""
 
         def __call__(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor: ...
 
@@ -555,7 +574,7 @@ class DependentMarginRankingLoss(nn.MarginRankingLoss, DependentModule):
 
 
 class DependentMultiMarginLoss(nn.MultiMarginLoss, DependentModule):
-    """`max(0, margin - input[target] + input[i])**p / C`, summed over the other classes i.
+    """`max(0, margin - input[target] + input[i])**p / C`, summed over other classes i.
 
     Averaged or summed. Each class may have a weight.
 
@@ -575,7 +594,8 @@ class DependentMultiMarginLoss(nn.MultiMarginLoss, DependentModule):
             size_average: bool | None = None,
             reduce: bool | None = None,
             reduction: str = "mean",
-        ) -> None: ...
+        ) -> None:
+            """`max(0, margin - input[target] + input[i])**p / C`, summed over other classes i."""
 
         def __call__(self, input: Tensor, target: Tensor) -> Tensor: ...
 
@@ -613,7 +633,8 @@ class DependentTripletMarginLoss(nn.TripletMarginLoss, DependentModule):
             size_average: bool | None = None,
             reduce: bool | None = None,
             reduction: str = "mean",
-        ) -> None: ...
+        ) -> None:
+            """`max(0, d(anchor, positive) - d(anchor, negative) + margin)`, averaged or summed."""
 
         def __call__(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor: ...
 
@@ -649,7 +670,8 @@ class DependentTripletMarginWithDistanceLoss(nn.TripletMarginWithDistanceLoss, D
             margin: float = 1.0,
             swap: bool = False,
             reduction: str = "mean",
-        ) -> None: ...
+        ) -> None:
+            """`max(0, d(anchor, positive) - d(anchor, negative) + margin)`, averaged or summed."""
 
         def __call__(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor: ...
 
@@ -666,7 +688,7 @@ class DependentTripletMarginWithDistanceLoss(nn.TripletMarginWithDistanceLoss, D
 
 
 class DependentCTCLoss(nn.CTCLoss, DependentModule):
-    """Minus the log-probability of target, in all the ways it can be spread over the steps.
+    """Minus the log-probability of target, however it is spread over the steps.
 
     Averaged, after division by the length of each target, or summed. The class blank is no
     part of a target; equal classes side by side count once.
@@ -681,7 +703,8 @@ class DependentCTCLoss(nn.CTCLoss, DependentModule):
 
         def __init__(
             self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False
-        ) -> None: ...
+        ) -> None:
+            """Minus the log-probability of target, however it is spread over the steps."""
 
         def __call__(
             self, log_probs: Tensor, targets: Tensor, input_lengths: Tensor, target_lengths: Tensor

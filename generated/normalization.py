@@ -36,7 +36,8 @@ class DependentLocalResponseNorm(nn.LocalResponseNorm, DependentModule):
 
         def __init__(
             self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-        ) -> None: ...
+        ) -> None:
+            """`input / (k + alpha * squares / size)**beta`, over neighbouring channels."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -60,7 +61,8 @@ class DependentCrossMapLRN2d(NormalisesPlainly, nn.CrossMapLRN2d, DependentModul
 
         def __init__(
             self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1
-        ) -> None: ...
+        ) -> None:
+            """`input / (k + alpha * squares / size)**beta`, over neighbouring channels."""
 
         def forward(self, input: Tensor) -> Tensor: ...
 
@@ -95,7 +97,8 @@ class DependentLayerNorm(nn.LayerNorm, DependentModule):
             bias: bool = True,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """`(input - mean) / sqrt(var + eps) * weight + bias`, over the last dimensions."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -145,7 +148,8 @@ class DependentGroupNorm(nn.GroupNorm, DependentModule):
             dtype: torch.dtype | None = None,
             *,
             bias: bool = True,
-        ) -> None: ...
+        ) -> None:
+            """`(input - mean) / sqrt(var + eps) * weight + bias`, over groups of channels."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -190,7 +194,8 @@ class DependentRMSNorm(nn.RMSNorm, DependentModule):
             elementwise_affine: bool = True,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """`input / sqrt(mean(input**2) + eps) * weight`, over the last dimensions."""
 
         def __call__(self, x: Tensor) -> Tensor: ...
 

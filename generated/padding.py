@@ -25,7 +25,8 @@ class DependentCircularPad1d(nn.CircularPad1d, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, padding: int | tuple[int, int]) -> None: ...
+        def __init__(self, padding: int | tuple[int, int]) -> None:
+            """Continues the last dimension as if it were a circle."""
 
         def forward(self, input: Tensor) -> Tensor: ...
 
@@ -43,7 +44,8 @@ class DependentCircularPad2d(nn.CircularPad2d, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, padding: int | tuple[int, int, int, int]) -> None: ...
+        def __init__(self, padding: int | tuple[int, int, int, int]) -> None:
+            """Continues the last 2 dimensions as if in a circle."""
 
         def forward(self, input: Tensor) -> Tensor: ...
 
@@ -61,7 +63,8 @@ class DependentCircularPad3d(nn.CircularPad3d, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, padding: int | tuple[int, int, int, int, int, int]) -> None: ...
+        def __init__(self, padding: int | tuple[int, int, int, int, int, int]) -> None:
+            """Continues the last 3 dimensions as if in a circle."""
 
         def forward(self, input: Tensor) -> Tensor: ...
 
@@ -79,7 +82,8 @@ class DependentConstantPad1d(nn.ConstantPad1d, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, padding: int | tuple[int, int], value: float) -> None: ...
+        def __init__(self, padding: int | tuple[int, int], value: float) -> None:
+            """Puts value at both ends of the last dimension."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -98,7 +102,8 @@ class DependentConstantPad2d(nn.ConstantPad2d, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, padding: int | tuple[int, int, int, int], value: float) -> None: ...
+        def __init__(self, padding: int | tuple[int, int, int, int], value: float) -> None:
+            """Puts value around the last 2 dimensions."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -119,7 +124,8 @@ class DependentConstantPad3d(nn.ConstantPad3d, DependentModule):
 
         def __init__(
             self, padding: int | tuple[int, int, int, int, int, int], value: float
-        ) -> None: ...
+        ) -> None:
+            """Puts value around the last 3 dimensions."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -138,7 +144,8 @@ class DependentReflectionPad1d(nn.ReflectionPad1d, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, padding: int | tuple[int, int]) -> None: ...
+        def __init__(self, padding: int | tuple[int, int]) -> None:
+            """Mirrors the last dimension at its first and last item."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -157,7 +164,8 @@ class DependentReflectionPad2d(nn.ReflectionPad2d, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, padding: int | tuple[int, int, int, int]) -> None: ...
+        def __init__(self, padding: int | tuple[int, int, int, int]) -> None:
+            """Mirrors the last 2 dimensions at their outermost items."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -176,7 +184,8 @@ class DependentReflectionPad3d(nn.ReflectionPad3d, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, padding: int | tuple[int, int, int, int, int, int]) -> None: ...
+        def __init__(self, padding: int | tuple[int, int, int, int, int, int]) -> None:
+            """Mirrors the last 3 dimensions at their outermost items."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -195,7 +204,8 @@ class DependentReplicationPad1d(nn.ReplicationPad1d, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, padding: int | tuple[int, int]) -> None: ...
+        def __init__(self, padding: int | tuple[int, int]) -> None:
+            """Repeats the first and last item of the last dimension."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -214,7 +224,8 @@ class DependentReplicationPad2d(nn.ReplicationPad2d, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, padding: int | tuple[int, int, int, int]) -> None: ...
+        def __init__(self, padding: int | tuple[int, int, int, int]) -> None:
+            """Repeats the outermost items of the last 2 dimensions."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -233,7 +244,8 @@ class DependentReplicationPad3d(nn.ReplicationPad3d, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, padding: int | tuple[int, int, int, int, int, int]) -> None: ...
+        def __init__(self, padding: int | tuple[int, int, int, int, int, int]) -> None:
+            """Repeats the outermost items of the last 3 dimensions."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -252,7 +264,8 @@ class DependentZeroPad1d(nn.ZeroPad1d, DependentConstantPad1d):
 
     if TYPE_CHECKING:
 
-        def __init__(self, padding: int | tuple[int, int]) -> None: ...
+        def __init__(self, padding: int | tuple[int, int]) -> None:
+            """Puts zeros at both ends of the last dimension."""
 
 
 class DependentZeroPad2d(nn.ZeroPad2d, DependentConstantPad2d):
@@ -266,7 +279,8 @@ class DependentZeroPad2d(nn.ZeroPad2d, DependentConstantPad2d):
 
     if TYPE_CHECKING:
 
-        def __init__(self, padding: int | tuple[int, int, int, int]) -> None: ...
+        def __init__(self, padding: int | tuple[int, int, int, int]) -> None:
+            """Puts zeros around the last 2 dimensions."""
 
 
 class DependentZeroPad3d(nn.ZeroPad3d, DependentConstantPad3d):
@@ -280,4 +294,5 @@ class DependentZeroPad3d(nn.ZeroPad3d, DependentConstantPad3d):
 
     if TYPE_CHECKING:
 
-        def __init__(self, padding: int | tuple[int, int, int, int, int, int]) -> None: ...
+        def __init__(self, padding: int | tuple[int, int, int, int, int, int]) -> None:
+            """Puts zeros around the last 3 dimensions."""

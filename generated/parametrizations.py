@@ -35,7 +35,8 @@ class DependentOrthogonal(CallsPlainForms, _Orthogonal, DependentModule):
 
         def __init__(
             self, weight: Tensor, orthogonal_map: _OrthMaps, *, use_trivialization: bool = True
-        ) -> None: ...
+        ) -> None:
+            """A matrix with orthonormal columns, or rows if it is wide, made of any matrix."""
 
         def forward(self, X: Tensor) -> Tensor: ...
 
@@ -50,7 +51,8 @@ class DependentWeightNorm(_WeightNorm, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, dim: int | None = 0) -> None: ...
+        def __init__(self, dim: int | None = 0) -> None:
+            """`weight_g * weight_v / norm(weight_v)`, with a norm for each index along dim."""
 
         def __call__(self, weight_g: Tensor, weight_v: Tensor) -> Tensor: ...
 
@@ -70,7 +72,8 @@ class DependentSpectralNorm(CallsPlainForms, _SpectralNorm, DependentModule):
 
         def __init__(
             self, weight: Tensor, n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12
-        ) -> None: ...
+        ) -> None:
+            """`weight / sigma`, where sigma is the largest singular value of weight, estimated."""
 
         def forward(self, weight: Tensor) -> Tensor: ...
 

@@ -34,7 +34,8 @@ class DependentParametrizationList(ParametrizationList, DependentModuleList):
             modules: Sequence[nn.Module],
             original: Tensor | nn.Parameter,
             unsafe: bool = False,
-        ) -> None: ...
+        ) -> None:
+            """Computes a parametrized tensor: puts the original through each module in turn."""
 
         def forward(self) -> Tensor: ...
 

@@ -15,7 +15,7 @@ from metann.module import DependentModule
 
 
 class DependentPixelShuffle(nn.PixelShuffle, DependentModule):
-    """Puts channels side by side as pixels, in blocks of upscale_factor x upscale_factor.
+    """Puts channels side by side as pixels, in squares as wide as upscale_factor.
 
     Shape: (*, C * upscale_factor**2, H, W) -> (*, C, H * upscale_factor, W * upscale_factor).
 
@@ -25,7 +25,8 @@ class DependentPixelShuffle(nn.PixelShuffle, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, upscale_factor: int) -> None: ...
+        def __init__(self, upscale_factor: int) -> None:
+            """Puts channels side by side as pixels, in squares as wide as upscale_factor."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -44,7 +45,8 @@ class DependentPixelUnshuffle(nn.PixelUnshuffle, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, downscale_factor: int) -> None: ...
+        def __init__(self, downscale_factor: int) -> None:
+            """Puts the pixels of each block one behind the other, as channels."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 

@@ -35,7 +35,8 @@ class DependentMaxPool1d(nn.MaxPool1d, DependentModule):
             dilation: int | tuple[int, ...] = 1,
             return_indices: bool = False,
             ceil_mode: bool = False,
-        ) -> None: ...
+        ) -> None:
+            """The largest value in each window of kernel_size."""
 
         def __call__(self, input: Tensor) -> Tensor | Any: ...
 
@@ -73,7 +74,8 @@ class DependentMaxPool2d(nn.MaxPool2d, DependentModule):
             dilation: int | tuple[int, ...] = 1,
             return_indices: bool = False,
             ceil_mode: bool = False,
-        ) -> None: ...
+        ) -> None:
+            """The largest value in each window of kernel_size."""
 
         def __call__(self, input: Tensor) -> Tensor | Any: ...
 
@@ -111,7 +113,8 @@ class DependentMaxPool3d(nn.MaxPool3d, DependentModule):
             dilation: int | tuple[int, ...] = 1,
             return_indices: bool = False,
             ceil_mode: bool = False,
-        ) -> None: ...
+        ) -> None:
+            """The largest value in each window of kernel_size."""
 
         def __call__(self, input: Tensor) -> Tensor | Any: ...
 
@@ -142,7 +145,8 @@ class DependentMaxUnpool1d(nn.MaxUnpool1d, DependentModule):
             kernel_size: int | tuple[int],
             stride: int | tuple[int] | None = None,
             padding: int | tuple[int] = 0,
-        ) -> None: ...
+        ) -> None:
+            """Puts each value where MaxPool1d found it, which indices say; elsewhere zeros."""
 
         def __call__(
             self, input: Tensor, indices: Tensor, output_size: list[int] | None = None
@@ -176,7 +180,8 @@ class DependentMaxUnpool2d(nn.MaxUnpool2d, DependentModule):
             kernel_size: int | tuple[int, int],
             stride: int | tuple[int, int] | None = None,
             padding: int | tuple[int, int] = 0,
-        ) -> None: ...
+        ) -> None:
+            """Puts each value where MaxPool2d found it, which indices say; elsewhere zeros."""
 
         def __call__(
             self, input: Tensor, indices: Tensor, output_size: list[int] | None = None
@@ -210,7 +215,8 @@ class DependentMaxUnpool3d(nn.MaxUnpool3d, DependentModule):
             kernel_size: int | tuple[int, int, int],
             stride: int | tuple[int, int, int] | None = None,
             padding: int | tuple[int, int, int] = 0,
-        ) -> None: ...
+        ) -> None:
+            """Puts each value where MaxPool3d found it, which indices say; elsewhere zeros."""
 
         def __call__(
             self, input: Tensor, indices: Tensor, output_size: list[int] | None = None
@@ -250,7 +256,8 @@ class DependentAvgPool1d(nn.AvgPool1d, DependentModule):
             padding: int | tuple[int] = 0,
             ceil_mode: bool = False,
             count_include_pad: bool = True,
-        ) -> None: ...
+        ) -> None:
+            """The mean of each window of kernel_size."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -286,7 +293,8 @@ class DependentAvgPool2d(nn.AvgPool2d, DependentModule):
             ceil_mode: bool = False,
             count_include_pad: bool = True,
             divisor_override: int | None = None,
-        ) -> None: ...
+        ) -> None:
+            """The mean of each window of kernel_size."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -323,7 +331,8 @@ class DependentAvgPool3d(nn.AvgPool3d, DependentModule):
             ceil_mode: bool = False,
             count_include_pad: bool = True,
             divisor_override: int | None = None,
-        ) -> None: ...
+        ) -> None:
+            """The mean of each window of kernel_size."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -359,7 +368,8 @@ class DependentFractionalMaxPool2d(nn.FractionalMaxPool2d, DependentModule):
             output_ratio: float | tuple[float, float] | None = None,
             return_indices: bool = False,
             _random_samples: Tensor | None = None,
-        ) -> None: ...
+        ) -> None:
+            """The largest value in each window of kernel_size, at random places."""
 
         def __call__(self, input: Tensor) -> Tensor | Any: ...
 
@@ -395,7 +405,8 @@ class DependentFractionalMaxPool3d(nn.FractionalMaxPool3d, DependentModule):
             output_ratio: float | tuple[float, float, float] | None = None,
             return_indices: bool = False,
             _random_samples: Tensor | None = None,
-        ) -> None: ...
+        ) -> None:
+            """The largest value in each window of kernel_size, at random places."""
 
         def __call__(self, input: Tensor) -> Tensor | Any: ...
 
@@ -430,7 +441,8 @@ class DependentLPPool1d(nn.LPPool1d, DependentModule):
             kernel_size: int | tuple[int, ...],
             stride: int | tuple[int, ...] | None = None,
             ceil_mode: bool = False,
-        ) -> None: ...
+        ) -> None:
+            """`sum(x**norm_type)**(1 / norm_type)` over each window x of kernel_size."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -459,7 +471,8 @@ class DependentLPPool2d(nn.LPPool2d, DependentModule):
             kernel_size: int | tuple[int, ...],
             stride: int | tuple[int, ...] | None = None,
             ceil_mode: bool = False,
-        ) -> None: ...
+        ) -> None:
+            """`sum(x**norm_type)**(1 / norm_type)` over each window x of kernel_size."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -488,7 +501,8 @@ class DependentLPPool3d(nn.LPPool3d, DependentModule):
             kernel_size: int | tuple[int, ...],
             stride: int | tuple[int, ...] | None = None,
             ceil_mode: bool = False,
-        ) -> None: ...
+        ) -> None:
+            """`sum(x**norm_type)**(1 / norm_type)` over each window x of kernel_size."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -513,7 +527,8 @@ class DependentAdaptiveMaxPool1d(nn.AdaptiveMaxPool1d, DependentModule):
 
         def __init__(
             self, output_size: int | tuple[int | None, ...] | None, return_indices: bool = False
-        ) -> None: ...
+        ) -> None:
+            """The largest value in each window."""
 
         def __call__(self, input: Tensor) -> Tensor | Any: ...
 
@@ -541,7 +556,8 @@ class DependentAdaptiveMaxPool2d(nn.AdaptiveMaxPool2d, DependentModule):
 
         def __init__(
             self, output_size: int | tuple[int | None, ...] | None, return_indices: bool = False
-        ) -> None: ...
+        ) -> None:
+            """The largest value in each window."""
 
         def __call__(self, input: Tensor) -> Tensor | Any: ...
 
@@ -569,7 +585,8 @@ class DependentAdaptiveMaxPool3d(nn.AdaptiveMaxPool3d, DependentModule):
 
         def __init__(
             self, output_size: int | tuple[int | None, ...] | None, return_indices: bool = False
-        ) -> None: ...
+        ) -> None:
+            """The largest value in each window."""
 
         def __call__(self, input: Tensor) -> Tensor | Any: ...
 
@@ -595,7 +612,8 @@ class DependentAdaptiveAvgPool1d(nn.AdaptiveAvgPool1d, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, output_size: int | tuple[int | None, ...] | None) -> None: ...
+        def __init__(self, output_size: int | tuple[int | None, ...] | None) -> None:
+            """The mean of each window."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -616,7 +634,8 @@ class DependentAdaptiveAvgPool2d(nn.AdaptiveAvgPool2d, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, output_size: int | tuple[int | None, ...] | None) -> None: ...
+        def __init__(self, output_size: int | tuple[int | None, ...] | None) -> None:
+            """The mean of each window."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -637,7 +656,8 @@ class DependentAdaptiveAvgPool3d(nn.AdaptiveAvgPool3d, DependentModule):
 
     if TYPE_CHECKING:
 
-        def __init__(self, output_size: int | tuple[int | None, ...] | None) -> None: ...
+        def __init__(self, output_size: int | tuple[int | None, ...] | None) -> None:
+            """The mean of each window."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 

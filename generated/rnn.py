@@ -53,7 +53,8 @@ class DependentRNNBase(FlatWeights, nn.RNNBase, DependentModule):
             proj_size: int = 0,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """What RNN, LSTM and GRU have in common: the weights; it has no forward."""
 
 
 class DependentRNN(StepsPlainly, nn.RNN, DependentRNNBase):
@@ -89,7 +90,8 @@ class DependentRNN(StepsPlainly, nn.RNN, DependentRNNBase):
             bidirectional: bool = False,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """`h = tanh(weight_ih @ x + bias_ih + weight_hh @ h + bias_hh)` at each step."""
 
         @overload
         def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
@@ -116,7 +118,7 @@ class DependentRNN(StepsPlainly, nn.RNN, DependentRNNBase):
 class DependentLSTM(  # pyright: ignore[reportIncompatibleMethodOverride]
     StepsPlainly, nn.LSTM, DependentRNNBase
 ):
-    """`c = f * c + i * g; h = o * tanh(c)` at each step, with gates i, f, g, o of x and h.
+    """`c = f * c + i * g; h = o * tanh(c)` at each step; gates i, f, g, o of x and h.
 
     i, f and o are sigmoids, g is a tanh, of the four parts of
     `weight_ih @ x + bias_ih + weight_hh @ h + bias_hh`.
@@ -151,7 +153,8 @@ class DependentLSTM(  # pyright: ignore[reportIncompatibleMethodOverride]
             proj_size: int = 0,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """`c = f * c + i * g; h = o * tanh(c)` at each step; gates i, f, g, o of x and h."""
 
         @overload
         def forward(
@@ -213,7 +216,8 @@ class DependentGRU(StepsPlainly, nn.GRU, DependentRNNBase):
             bidirectional: bool = False,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """`h = (1 - z) * n + z * h` at each step, with gates r, z, n of x and h."""
 
         @overload
         def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
@@ -263,7 +267,8 @@ class DependentRNNCellBase(nn.RNNCellBase, DependentModule):
             num_chunks: int,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """What RNNCell, LSTMCell and GRUCell have in common: the weights; it has no forward."""
 
         class Substitutes(TypedDict, total=False):
             """What `substitute` takes by name; other names are an error."""
@@ -307,7 +312,8 @@ class DependentRNNCell(StepsPlainly, nn.RNNCell, DependentRNNCellBase):
             nonlinearity: str = "tanh",
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """`h = tanh(weight_ih @ x + bias_ih + weight_hh @ h + bias_hh)`: one step of RNN."""
 
         def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor: ...
 
@@ -341,7 +347,8 @@ class DependentLSTMCell(StepsPlainly, nn.LSTMCell, DependentRNNCellBase):
             bias: bool = True,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """`c = f * c + i * g; h = o * tanh(c)`: one step of LSTM."""
 
         def forward(
             self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None
@@ -380,7 +387,8 @@ class DependentGRUCell(StepsPlainly, nn.GRUCell, DependentRNNCellBase):
             bias: bool = True,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """`h = (1 - z) * n + z * h`: one step of GRU."""
 
         def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor: ...
 

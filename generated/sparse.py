@@ -52,7 +52,8 @@ class DependentEmbedding(Renormalises, nn.Embedding, DependentModule):
             _freeze: bool = False,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """`weight[input]`: the row of weight for each index."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -80,7 +81,7 @@ class DependentEmbedding(Renormalises, nn.Embedding, DependentModule):
 
 
 class DependentEmbeddingBag(Renormalises, nn.EmbeddingBag, DependentModule):
-    """The mean, sum or maximum (mode) of the rows `weight[input]` of each bag of indices.
+    """The mean, sum or maximum (mode) of the rows `weight[input]` of each bag.
 
     Bags are the rows of a 2-dimensional input; or input is flat, and they start at offsets.
 
@@ -109,7 +110,8 @@ class DependentEmbeddingBag(Renormalises, nn.EmbeddingBag, DependentModule):
             padding_idx: int | None = None,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """The mean, sum or maximum (mode) of the rows `weight[input]` of each bag."""
 
         def __call__(
             self,

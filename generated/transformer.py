@@ -59,7 +59,8 @@ class DependentTransformer(nn.Transformer, DependentModule):
             bias: bool = True,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """`decoder(tgt, encoder(src))`; both may be replaced."""
 
         def forward(
             self,
@@ -111,7 +112,8 @@ class DependentTransformerEncoder(CallsPlainForms, nn.TransformerEncoder, Depend
             norm: nn.Module | None = None,
             enable_nested_tensor: bool = True,
             mask_check: bool = True,
-        ) -> None: ...
+        ) -> None:
+            """Calls num_layers copies of encoder_layer in turn, then norm if there is one."""
 
         def forward(
             self,
@@ -131,7 +133,7 @@ class DependentTransformerEncoder(CallsPlainForms, nn.TransformerEncoder, Depend
 
 
 class DependentTransformerDecoder(nn.TransformerDecoder, DependentModule):
-    """Calls num_layers copies of decoder_layer in turn, each with memory, then norm, if any.
+    """Calls num_layers copies of decoder_layer in turn, all with memory, then norm.
 
     Counterpart of torch.nn.TransformerDecoder.
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerDecoder.html>
@@ -147,7 +149,8 @@ class DependentTransformerDecoder(nn.TransformerDecoder, DependentModule):
             decoder_layer: nn.TransformerDecoderLayer,
             num_layers: int,
             norm: nn.Module | None = None,
-        ) -> None: ...
+        ) -> None:
+            """Calls num_layers copies of decoder_layer in turn, all with memory, then norm."""
 
         def forward(
             self,
@@ -216,7 +219,8 @@ class DependentTransformerEncoderLayer(
             bias: bool = True,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """`x = norm1(x + self_attn(x))`, then `norm2(x + linear2(activation(linear1(x))))`."""
 
         def forward(
             self,
@@ -278,7 +282,8 @@ class DependentTransformerDecoderLayer(nn.TransformerDecoderLayer, DependentModu
             bias: bool = True,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """TransformerEncoderLayer with attention to memory between its two parts."""
 
         def forward(
             self,

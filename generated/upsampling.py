@@ -34,7 +34,8 @@ class DependentUpsample(nn.Upsample, DependentModule):
             mode: str = "nearest",
             align_corners: bool | None = None,
             recompute_scale_factor: bool | None = None,
-        ) -> None: ...
+        ) -> None:
+            """Resizes all but the first 2 dimensions, to size or by scale_factor."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -64,7 +65,8 @@ class DependentUpsamplingNearest2d(nn.UpsamplingNearest2d, DependentUpsample):
             self,
             size: int | tuple[int, int] | None = None,
             scale_factor: float | tuple[float, float] | None = None,
-        ) -> None: ...
+        ) -> None:
+            """Resizes images by repeating pixels, to size or by scale_factor."""
 
 
 class DependentUpsamplingBilinear2d(nn.UpsamplingBilinear2d, DependentUpsample):
@@ -84,4 +86,5 @@ class DependentUpsamplingBilinear2d(nn.UpsamplingBilinear2d, DependentUpsample):
             self,
             size: int | tuple[int, int] | None = None,
             scale_factor: float | tuple[float, float] | None = None,
-        ) -> None: ...
+        ) -> None:
+            """Resizes images by interpolating between pixels, to size or by scale_factor."""

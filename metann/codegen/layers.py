@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from metann.codegen.clashes import find_clashes
 from metann.codegen.dependents import plan_dependents
@@ -70,12 +70,15 @@ class LayerPlanner:
         if submodules:
             runtime |= {ImportPlan("metann.fields", "submodule")}
             imports |= {*runtime, *map(self.counterpart_import, submodules.values())}
+        docstring = plan_docstring(self.library, source, self.shown(source), submodules)
+        # Without a docstring of its own an editor would show that of torch.nn.Module.__init__.
+        constructors = (replace(item, says=docstring.computes) for item in constructor.declared)
         layer = ClassPlan(
             name=self.counterpart_name(source),
             original=self.shown(source),
             bases=bases,
             link=self._link(source),
-            docstring=plan_docstring(self.library, source, self.shown(source), submodules),
+            docstring=docstring,
             dependents=dependents,
             submodules=tuple(
                 SubmodulePlan(name, self.counterpart_name(kind))
@@ -84,7 +87,7 @@ class LayerPlanner:
             becomes=None if becomes is None else self.counterpart_name(becomes),
             is_deprecated=source.is_deprecated,
             clashes=find_clashes(self.library, source, above, [item.name for item in dependents]),
-            declared=(*constructor.declared, *forward.declared),
+            declared=(*constructors, *forward.declared),
             methods=forward.methods,
             substitutes=substitutes,
             why_delegates=forward.why_delegates,

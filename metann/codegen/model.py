@@ -129,6 +129,7 @@ class MethodPlan:
     `returned` is what its only statement returns; it is None if only the type is declared.
     `is_overload`: one of several signatures; the last of the name is none, and takes anything.
     `is_untyped`: a type checker does not know what that is. `comment`: what the line says to it.
+    `says`: its docstring; an editor shows that of a constructor where one is called.
     `called` and `passed` are its parts, given only where torch's type stubs refuse what torch's
     own forward passes.
     """
@@ -140,6 +141,7 @@ class MethodPlan:
     is_overload: bool = False
     is_untyped: bool = False
     comment: str = ""
+    says: str = ""
     called: str = ""
     passed: tuple[PassedPlan, ...] = ()
 

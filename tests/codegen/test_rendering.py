@@ -61,7 +61,8 @@ class DependentLinear(nn.Linear, DependentModule):
             bias: bool = True,
             device: Device = None,
             dtype: torch.dtype | None = None,
-        ) -> None: ...
+        ) -> None:
+            """An affine map of the last dimension: `input @ weight.T + bias`."""
 
         def __call__(self, input: Tensor) -> Tensor: ...
 
@@ -101,7 +102,8 @@ class DependentLazyLinear(nn.LazyLinear, DependentLinear):
 
     if TYPE_CHECKING:
 
-        def __init__(self, out_features: int) -> None: ...
+        def __init__(self, out_features: int) -> None:
+            """A Linear that takes in_features from its first input."""
 '''  # noqa: E501
 
 
@@ -211,7 +213,7 @@ def test_under_another_name_the_generated_package_refuses_to_be_imported(texts_o
 def test_weights_with_numbered_names_are_in_the_docstring_only(texts_of):
     text = texts_of(rnn="class RNNBase(Module): ...\n\nclass LSTM(RNNBase): ...\n")["rnn.py"]
 
-    line = "        weight_hh_l[k], weight_hh_l[k]_reverse: shape (4 * hidden_size, H).\n"
+    line = "        weight_hh_l[k], weight_hh_l[k]_reverse: shape (G * hidden_size, H).\n"
     assert line in text
     assert "weight_hh_l[k]:" not in text
 

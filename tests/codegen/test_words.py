@@ -13,7 +13,8 @@ from metann.codegen.render import render_library
 from metann.codegen.words import WORDS
 from metann.codegen.words.entry import Words
 
-LONGEST_FIRST_LINE = 88
+# It stands in the constructor, too: twelve spaces and six quotes further to the right.
+LONGEST_FIRST_LINE = 82
 
 
 def layers_of(plan: LibraryPlan) -> dict[str, ClassPlan]:

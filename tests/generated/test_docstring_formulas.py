@@ -97,7 +97,7 @@ def test_formulas_of_losses(loss, which, kind):
     expected = []
     for x, y in pairs:
         known = names.also(input=x, target=y)
-        if "where d is" in said_of(type(loss)).summary:
+        if "Where d is" in said_of(type(loss)).summary:
             known = known.also(d=evaluated(found[1], known))
         expected.append(evaluated(found[which], known))
 

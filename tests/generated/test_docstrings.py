@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from collections.abc import Iterator
+from textwrap import dedent
 
 import pytest
 from torch import nn
@@ -64,3 +66,17 @@ def test_a_public_layer_is_linked_to_its_page(layer):
 
     is_public = getattr(nn, layer.__name__, None) is layer and layer not in without
     assert (page in said) == is_public
+
+
+@pytest.mark.parametrize("layer", COUNTERPARTS, ids=lambda layer: layer.__name__)
+def test_a_call_of_a_constructor_is_shown_with_the_first_line(layer):
+    """Without it editors show what torch.nn.Module says of its own constructor."""
+    counterpart = COUNTERPARTS[layer]
+    tree = ast.parse(dedent(inspect.getsource(counterpart)))
+    said = [
+        ast.get_docstring(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__"
+    ]
+
+    assert said == [(counterpart.__doc__ or "").splitlines()[0]] * len(said)

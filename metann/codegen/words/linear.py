@@ -28,7 +28,7 @@ WORDS = {
         shape="(*) -> (*, embedding_dim)",
     ),
     "torch.nn.EmbeddingBag": Words(
-        "The mean, sum or maximum (mode) of the rows `weight[input]` of each bag of indices.",
+        "The mean, sum or maximum (mode) of the rows `weight[input]` of each bag.",
         "Bags are the rows of a 2-dimensional input; or input is flat, and they start at offsets.",
     ),
     "torch.nn.PairwiseDistance": Words(

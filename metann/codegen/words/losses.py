@@ -15,13 +15,13 @@ WORDS = {
     "torch.nn.L1Loss": Words("`abs(input - target)`, averaged or summed.", shape=_EACH),
     "torch.nn.MSELoss": Words("`(input - target)**2`, averaged or summed.", shape=_EACH),
     "torch.nn.SmoothL1Loss": Words(
-        "`d**2 / (2 * beta) if d < beta else d - beta / 2`, where d is `abs(input - target)`.",
-        "Averaged or summed.",
+        "`d**2 / (2 * beta) if d < beta else d - beta / 2`, averaged or summed.",
+        "Where d is `abs(input - target)`.",
         _EACH,
     ),
     "torch.nn.HuberLoss": Words(
-        "`d**2 / 2 if d < delta else delta * (d - delta / 2)`, where d is `abs(input - target)`.",
-        "Averaged or summed.",
+        "`d**2 / 2 if d < delta else delta * (d - delta / 2)`, averaged or summed.",
+        "Where d is `abs(input - target)`.",
         _EACH,
     ),
     "torch.nn.NLLLoss": Words(
@@ -37,7 +37,7 @@ WORDS = {
         "Each class may have a weight. A target may be a probability for each class, too.",
     ),
     "torch.nn.LinearCrossEntropyLoss": Words(
-        "CrossEntropyLoss of `linear(input)`, which may be computed in chunks to save memory."
+        "CrossEntropyLoss of `linear(input)`, if need be in chunks, to save memory."
     ),
     "torch.nn.PoissonNLLLoss": Words(
         "`exp(input) - target * input`, averaged or summed: for counts.",
@@ -50,7 +50,7 @@ WORDS = {
         "A var below eps counts as eps. With full=True, `log(2 * pi) / 2` is added.",
     ),
     "torch.nn.KLDivLoss": Words(
-        "`target * (log(target) - input)`, averaged or summed: input holds log-probabilities.",
+        "`target * (log(target) - input)`, averaged or summed; input is a logarithm.",
         "With log_target=True: `exp(target) * (target - input)`.",
         _EACH,
     ),
@@ -60,7 +60,7 @@ WORDS = {
         _EACH,
     ),
     "torch.nn.BCEWithLogitsLoss": Words(
-        "`log(1 + exp(input)) - target * input`: BCELoss of the sigmoid, but never too large.",
+        "`log(1 + exp(input)) - target * input`: BCELoss of the sigmoid, made stable.",
         "Averaged or summed. Where target is 1, pos_weight says how much it counts.",
         _EACH,
     ),
@@ -79,7 +79,7 @@ WORDS = {
         "BCEWithLogitsLoss averaged over the classes, then averaged or summed.", shape=_CLASSES
     ),
     "torch.nn.MultiMarginLoss": Words(
-        "`max(0, margin - input[target] + input[i])**p / C`, summed over the other classes i.",
+        "`max(0, margin - input[target] + input[i])**p / C`, summed over other classes i.",
         "Averaged or summed. Each class may have a weight.",
         _CLASS,
     ),
@@ -105,7 +105,7 @@ WORDS = {
         "d(anchor, negative) where it is less.",
     ),
     "torch.nn.CTCLoss": Words(
-        "Minus the log-probability of target, in all the ways it can be spread over the steps.",
+        "Minus the log-probability of target, however it is spread over the steps.",
         "Averaged, after division by the length of each target, or summed. The class blank is no\n"
         "part of a target; equal classes side by side count once.",
         "(T, N, C), (N, S), (N), (N) -> (), or (N) with reduction='none'; or without N",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from metann.codegen.words.entry import Words
 
-_BATCH = "`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var of each channel."
+_BATCH = "`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var by channel."
 _TRACKED = "They are those of the batch; in eval mode those tracked so far, if they are tracked."
 _SYNCED = "They are those of the batch on all processes; in eval mode those tracked so far."
-_EXAMPLE = "`(input - mean) / sqrt(var + eps) * weight + bias`, for each channel of each example."
+_EXAMPLE = "`(input - mean) / sqrt(var + eps) * weight + bias`, by channel and example."
 _ALONE = "With the channel's mean and var; in eval mode with those tracked so far, if they are."
 _LAZY = "A {} that takes num_features from its first input."
 _1D = "(N, num_features, L) -> (N, num_features, L)"

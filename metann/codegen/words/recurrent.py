@@ -62,7 +62,7 @@ WORDS = {
         _numbered("", "hidden_size"),
     ),
     "torch.nn.LSTM": Words(
-        f"{_LSTM} at each step, with gates i, f, g, o of x and h.",
+        f"{_LSTM} at each step; gates i, f, g, o of x and h.",
         f"{_GATES}\nWith proj_size, h becomes `weight_hr @ h`. {_BATCH}\n{_WIDTHS}",
         "(L, N, input_size) -> (L, N, (1 + bidirectional) * H), (S, N, H), (S, N, hidden_size),\n"
         "or without N",

@@ -8,12 +8,12 @@ WORDS = {
     "torch.nn.Flatten": Words("Joins the dimensions from start_dim to end_dim into one."),
     "torch.nn.Unflatten": Words("Splits the dimension dim into those of unflattened_size."),
     "torch.nn.Fold": Words(
-        "Puts columns back as windows of an image; where windows overlap, values are summed.",
+        "Puts columns back as windows of an image; what overlaps is summed.",
         "Each column holds the C * K values of one window, K of which stand in each channel.",
         "(N, columns, windows) -> (N, C, H, W), or without N",
     ),
     "torch.nn.Unfold": Words(
-        "Each window of an image as one column of C * K values, K of which are in each channel.",
+        "Each window of an image as one column of C * K values, K by channel.",
         shape="(N, C, H, W) -> (N, C * K, windows), or without N",
     ),
     "torch.nn.ChannelShuffle": Words(
@@ -21,7 +21,7 @@ WORDS = {
         shape="(N, C, *) -> (N, C, *)",
     ),
     "torch.nn.PixelShuffle": Words(
-        "Puts channels side by side as pixels, in blocks of upscale_factor x upscale_factor.",
+        "Puts channels side by side as pixels, in squares as wide as upscale_factor.",
         shape="(*, C * upscale_factor**2, H, W) -> (*, C, H * upscale_factor, W * upscale_factor)",
     ),
     "torch.nn.PixelUnshuffle": Words(

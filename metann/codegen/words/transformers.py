@@ -36,7 +36,7 @@ WORDS = {
         holds="its submodules layers, norm",
     ),
     "torch.nn.TransformerDecoder": Words(
-        "Calls num_layers copies of decoder_layer in turn, each with memory, then norm, if any.",
+        "Calls num_layers copies of decoder_layer in turn, all with memory, then norm.",
         holds="its submodules layers, norm",
     ),
     "torch.nn.TransformerEncoderLayer": Words(
