@@ -11,9 +11,10 @@ import libcst as cst
 from metann.codegen.library import MODULE, Library
 from metann.codegen.source import SourceClass, SourceFile
 from metann.codegen.syntax import text_of
-from metann.codegen.users.members import Given, literal, read_locals, read_members, read_returned
+from metann.codegen.users.members import Given, literal, read_members
 from metann.codegen.users.outline import Definition, UserFile
 from metann.codegen.users.shapes import shape_of
+from metann.codegen.users.variables import read_locals, read_returned
 
 _PARAMETERS = ("torch.nn.parameter.Parameter", "torch.nn.parameter.UninitializedParameter")
 _BUFFER = "torch.nn.parameter.Buffer"
@@ -289,10 +290,26 @@ class Resolver:
         return Kinds().union(*found)
 
     def _by_annotation(self, argument: cst.Param, where: Where) -> Kinds:
-        node = None if argument.annotation is None else argument.annotation.annotation
-        if isinstance(node, cst.Subscript) and text_of(node.value) in ("type", "Type"):
-            index = node.slice[0].slice
-            return self.annotation(index.value, where) if isinstance(index, cst.Index) else OTHER
+        return OTHER if argument.annotation is None else self._factory(argument.annotation, where)
+
+    def _factory(self, node: cst.CSTNode, where: Where) -> Kinds:
+        """What a class or a function of this type makes.
+
+        Example: `Callable[..., nn.Module] | None` -> Kind.MODULE: None cannot be called.
+        """
+        if isinstance(node, cst.Annotation):
+            return self._factory(node.annotation, where)
+        if isinstance(node, cst.BinaryOperation):
+            sides = (node.left, node.right)
+            return Kinds().union(*(self._factory(s, where) for s in sides if text_of(s) != "None"))
+        if not isinstance(node, cst.Subscript):
+            return OTHER
+        name = where.file.qualified(text_of(node.value) or "").rpartition(".")[2]
+        parts = [item.slice.value for item in node.slice if isinstance(item.slice, cst.Index)]
+        if name in ("Optional", "Union"):
+            return Kinds().union(*(self._factory(p, where) for p in parts if text_of(p) != "None"))
+        if name in ("type", "Type", "Callable"):
+            return self.annotation(parts[-1], where)
         return OTHER
 
     def _by_method(self, name: str, where: Where) -> Kinds:

@@ -9,9 +9,9 @@ from functools import cache
 from typing import Literal
 
 import libcst as cst
-from typing_extensions import override
 
 from metann.codegen.syntax import code_of, text_of
+from metann.codegen.users.blocks import steps_of
 from metann.codegen.users.outline import FOR_TYPES, statements_under
 
 How = Literal["set", "parameter", "module", "buffer"]
@@ -115,11 +115,10 @@ def literal(node: cst.BaseExpression | None) -> str | None:
     return None
 
 
-class _Collector(cst.CSTVisitor):
+class _Collector:
     """Gathers what the methods of a class do to `self`."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.given: dict[str, list[Given]] = defaultdict(list)
         self.annotations: dict[str, cst.BaseExpression] = {}
         self.unnamed: list[tuple[str, Given]] = []
@@ -130,50 +129,18 @@ class _Collector(cst.CSTVisitor):
         decorators = {text_of(item.decorator) for item in method.decorators}
         if first is None or decorators & {"staticmethod", "classmethod"}:
             return
-        self.method, self.self_name, self.depth = method, first.name.value, 0
-        method.body.visit(self)
+        self._method, self._self = method, first.name.value
+        for step in steps_of(method, into_functions=True):
+            for target, value in targets_of(step.node):
+                self._bind(target, value, step.is_sure)
+            if isinstance(step.node, cst.AnnAssign) and (name := self._attribute(step.node.target)):
+                self.annotations.setdefault(name, step.node.annotation.annotation)
+            elif isinstance(step.node, cst.Expr) and isinstance(step.node.value, cst.Call):
+                self._call(step.node.value, step.is_sure)
 
-    @override
-    def visit_IndentedBlock(self, node: cst.IndentedBlock) -> None:
-        self.depth += 1
-
-    @override
-    def leave_IndentedBlock(self, original_node: cst.IndentedBlock) -> None:
-        self.depth -= 1
-
-    @override
-    def visit_ClassDef(self, node: cst.ClassDef) -> bool:
-        """Another class has another `self`."""
-        return False
-
-    @override
-    def visit_Assign(self, node: cst.Assign) -> None:
-        for target in node.targets:
-            self._bind(target.target, node.value)
-
-    @override
-    def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
-        name = self._attribute(node.target)
-        if name is not None:
-            self.annotations.setdefault(name, node.annotation.annotation)
-        if node.value is not None:
-            self._bind(node.target, node.value)
-
-    @override
-    def visit_AugAssign(self, node: cst.AugAssign) -> None:
-        self._bind(node.target, None)
-
-    @override
-    def visit_For(self, node: cst.For) -> None:
-        self._bind(node.target, None)
-
-    @override
-    def visit_AsName(self, node: cst.AsName) -> None:
-        self._bind(node.name, None)
-
-    @override
-    def visit_Call(self, node: cst.Call) -> None:
-        found = self._registered(node)
+    def _call(self, call: cst.Call, is_sure: bool) -> None:
+        """Note what is given by name. Example: `self.add_module("fc", nn.Linear(2, 3))`."""
+        found = self._registered(call)
         if found is None:
             return
         how, arguments = found
@@ -182,41 +149,60 @@ class _Collector(cst.CSTVisitor):
         name = places[0] if places else values.get("name")
         named = next((values[key] for key in _VALUES if key in values), None)
         value = places[1] if len(places) > 1 else named
-        given, known = Given(value, self.method, how, self.depth == 1), literal(name)
+        given, known = Given(value, self._method, how, is_sure), literal(name)
         if known is not None:
             self.given[known].append(given)
         elif name is not None:
-            self.unnamed.append((code_of(node), given))
+            self.unnamed.append((code_of(call), given))
 
-    def _registered(self, node: cst.Call) -> tuple[How, list[cst.Arg]] | None:
+    def _registered(self, call: cst.Call) -> tuple[How, list[cst.Arg]] | None:
         """What a call gives to `self`, and the arguments that say the name and the value."""
-        arguments = list(node.args)
-        on_self = bool(arguments) and text_of(arguments[0].value) == self.self_name
-        if text_of(node.func) in ("setattr", "object.__setattr__"):
+        arguments = list(call.args)
+        on_self = bool(arguments) and text_of(arguments[0].value) == self._self
+        if text_of(call.func) in ("setattr", "object.__setattr__"):
             return ("set", arguments[1:]) if on_self else None
-        if not isinstance(node.func, cst.Attribute) or node.func.attr.value not in _REGISTER:
+        if not isinstance(call.func, cst.Attribute) or call.func.attr.value not in _REGISTER:
             return None
-        receiver = node.func.value
+        receiver = call.func.value
         is_super = isinstance(receiver, cst.Call) and text_of(receiver.func) == "super"
-        if is_super or text_of(receiver) == self.self_name:
-            return _REGISTER[node.func.attr.value], arguments
+        if is_super or text_of(receiver) == self._self:
+            return _REGISTER[call.func.attr.value], arguments
         return None
 
-    def _bind(self, target: cst.BaseExpression, value: cst.BaseExpression | None) -> None:
+    def _bind(
+        self, target: cst.BaseExpression, value: cst.BaseExpression | None, is_sure: bool
+    ) -> None:
         """Note each attribute in a target, with its part of the value if that can be seen."""
         name = self._attribute(target)
         if name is not None:
-            self.given[name].append(Given(value, self.method, is_sure=self.depth == 1))
+            self.given[name].append(Given(value, self._method, is_sure=is_sure))
         elif isinstance(target, cst.Tuple | cst.List):
-            for element, part in zip(target.elements, _parts(target, value), strict=True):
-                self._bind(element.value, part)
+            for element, part in zip(target.elements, parts_of(target, value), strict=True):
+                self._bind(element.value, part, is_sure)
 
     def _attribute(self, target: cst.BaseExpression) -> str | None:
-        on_self = isinstance(target, cst.Attribute) and text_of(target.value) == self.self_name
+        on_self = isinstance(target, cst.Attribute) and text_of(target.value) == self._self
         return target.attr.value if on_self and isinstance(target, cst.Attribute) else None
 
 
-def _parts(
+def targets_of(
+    node: cst.CSTNode,
+) -> Iterator[tuple[cst.BaseExpression, cst.BaseExpression | None]]:
+    """What a statement gives values to, each with the value if that can be seen.
+
+    Example: `a = b = f()` -> (a, f()), (b, f()); `for x in xs:` -> (x, None)
+    """
+    if isinstance(node, cst.Assign):
+        yield from ((target.target, node.value) for target in node.targets)
+    elif isinstance(node, cst.AnnAssign) and node.value is not None:
+        yield node.target, node.value
+    elif isinstance(node, cst.AugAssign | cst.For):
+        yield node.target, None
+    elif isinstance(node, cst.With):
+        yield from ((item.asname.name, None) for item in node.items if item.asname is not None)
+
+
+def parts_of(
     target: cst.Tuple | cst.List, value: cst.BaseExpression | None
 ) -> list[cst.BaseExpression | None]:
     """The values of the parts of a tuple. Example: `a, b = 1, 2` -> 1, 2."""
@@ -225,106 +211,3 @@ def _parts(
     if starred or len(elements) != len(target.elements):
         return [None] * len(target.elements)
     return [element.value for element in elements]
-
-
-@cache
-def read_locals(function: cst.FunctionDef) -> Mapping[str, tuple[cst.BaseExpression | None, ...]]:
-    """The values of the local variables of a function; None for what cannot be seen.
-
-    Example: `block = Block` / `for block in blocks: ...` -> {"block": (Block, None)}
-    """
-    collector = _Locals()
-    function.body.visit(collector)
-    return {name: tuple(values) for name, values in collector.found.items()}
-
-
-@cache
-def read_returned(function: cst.FunctionDef) -> tuple[cst.BaseExpression | None, ...]:
-    """The values that a function may return; none for a generator or a coroutine."""
-    collector = _Locals()
-    function.body.visit(collector)
-    is_plain = function.asynchronous is None and not collector.yields
-    return tuple(collector.returned) if is_plain else ()
-
-
-class _Locals(cst.CSTVisitor):
-    """Gathers what a function gives its variables, and what it returns."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: dict[str, list[cst.BaseExpression | None]] = defaultdict(list)
-        self.returned: list[cst.BaseExpression | None] = []
-        self.yields = False
-
-    @override
-    def visit_ClassDef(self, node: cst.ClassDef) -> bool:
-        self.found[node.name.value].append(None)
-        return False
-
-    @override
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
-        self.found[node.name.value].append(None)
-        return False
-
-    @override
-    def visit_Lambda(self, node: cst.Lambda) -> bool:
-        return False
-
-    @override
-    def visit_Return(self, node: cst.Return) -> None:
-        self.returned.append(node.value)
-
-    @override
-    def visit_Yield(self, node: cst.Yield) -> None:
-        self.yields = True
-
-    @override
-    def visit_Assign(self, node: cst.Assign) -> None:
-        for target in node.targets:
-            self._bind(target.target, node.value)
-
-    @override
-    def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
-        if node.value is not None:
-            self._bind(node.target, node.value)
-
-    @override
-    def visit_AugAssign(self, node: cst.AugAssign) -> None:
-        self._bind(node.target, None)
-
-    @override
-    def visit_NamedExpr(self, node: cst.NamedExpr) -> None:
-        self._bind(node.target, node.value)
-
-    @override
-    def visit_For(self, node: cst.For) -> None:
-        self._bind(node.target, None)
-
-    @override
-    def visit_CompFor(self, node: cst.CompFor) -> None:
-        self._bind(node.target, None)
-
-    @override
-    def visit_AsName(self, node: cst.AsName) -> None:
-        self._bind(node.name, None)
-
-    @override
-    def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
-        if not isinstance(node.names, cst.ImportStar):
-            for alias in node.names:
-                self.found[alias.evaluated_alias or alias.evaluated_name].append(None)
-        return False
-
-    @override
-    def visit_Import(self, node: cst.Import) -> bool:
-        for alias in node.names:
-            name = alias.evaluated_alias or alias.evaluated_name.split(".")[0]
-            self.found[name].append(None)
-        return False
-
-    def _bind(self, target: cst.BaseExpression, value: cst.BaseExpression | None) -> None:
-        if isinstance(target, cst.Name):
-            self.found[target.value].append(value)
-        elif isinstance(target, cst.Tuple | cst.List):
-            for element, part in zip(target.elements, _parts(target, value), strict=True):
-                self._bind(element.value, part)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import libcst as cst
-import libcst.matchers as m
 
 from metann.codegen.read import (
     is_deprecated,
@@ -220,13 +219,18 @@ def _deleted(nodes: Sequence[cst.CSTNode]) -> Iterator[str]:
             yield from filter(None, map(text_of, targets))
 
 
-def _inside(nodes: Sequence[cst.CSTNode], path: str = "") -> Iterator[tuple[cst.ClassDef, str]]:
-    """The classes in functions, and in methods of classes."""
+def _inside(
+    nodes: Sequence[cst.CSTNode], path: str = "", function: str = ""
+) -> Iterator[tuple[cst.ClassDef, str]]:
+    """The classes in functions, and in methods of classes, each with that function's name."""
     for node in nodes:
-        if isinstance(node, cst.ClassDef):
-            body = [item.node for item in statements_under(node.body.body)]
-            yield from _inside(body, f"{path}{node.name.value}.")
-        elif isinstance(node, cst.FunctionDef):
-            function = f"{path}{node.name.value}"
-            for found in m.findall(node.body, m.ClassDef()):
-                yield cst.ensure_type(found, cst.ClassDef), function
+        if not isinstance(node, cst.ClassDef | cst.FunctionDef):
+            continue
+        inner = [item.node for item in statements_under(node.body.body)]
+        name = f"{path}{node.name.value}"
+        if isinstance(node, cst.FunctionDef):
+            yield from _inside(inner, f"{name}.", function or name)
+        elif function:
+            yield node, function
+        else:
+            yield from _inside(inner, f"{name}.")

@@ -96,7 +96,7 @@ class UserSpeller:
     def _import(self, dotted: str, file: UserFile) -> ImportPlan:
         """What imports the first part of a dotted name."""
         first = dotted.partition(".")[0]
-        if first in file.branches or first in file.classes or first in file.assigned:
+        if first in file.classes or first in file.assigned:
             return ImportPlan(file.module, first)
         plain = [name for name in file.modules if f"{dotted}.".startswith(f"{name}.")]
         if plain:
