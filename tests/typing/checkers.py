@@ -48,11 +48,20 @@ class Checker:
 
     def run(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run it there, with the Python that has metann."""
-        hidden = {"PYTHONPATH", "MYPYPATH", "VIRTUAL_ENV"}
-        environment = {name: value for name, value in os.environ.items() if name not in hidden}
-        environment["PATH"] = os.pathsep.join((str(folder / "venv" / "bin"), os.environ["PATH"]))
-        command = (sys.executable, "-m", self.name, *arguments)
-        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        return subprocess.run(
+            (sys.executable, "-m", self.name, *arguments),
+            cwd=folder,
+            env=environment(folder),
+            capture_output=True,
+            text=True,
+        )
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """What a program sees whose first Python is the one of this folder, and not the checkout."""
+    hidden = {"PYTHONPATH", "MYPYPATH", "VIRTUAL_ENV"}
+    seen = {name: value for name, value in os.environ.items() if name not in hidden}
+    return seen | {"PATH": os.pathsep.join((str(folder / "venv" / "bin"), os.environ["PATH"]))}
 
 
 def from_mypy(output: str) -> Iterator[Finding]:
