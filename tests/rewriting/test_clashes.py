@@ -24,10 +24,8 @@ def test_a_users_class_may_have_the_name_of_a_layer_of_torch() -> None:
         """,
         """
         from metann import DependentModule
-        from metann.generated import (
-            DependentLayerNorm as DependentTorchLayerNorm,
-            DependentLinear as DependentTorchLinear,
-        )
+        from metann.generated import DependentLayerNorm as DependentTorchLayerNorm
+        from metann.generated import DependentLinear as DependentTorchLinear
 
         class DependentLayerNorm(DependentModule):
             def __init__(self):

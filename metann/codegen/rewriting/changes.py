@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
 import libcst as cst
-import libcst.matchers as m
 
 from metann.codegen.library import MODULE
 from metann.codegen.model import Note
 from metann.codegen.rewriting.classes import Layer
 from metann.codegen.rewriting.contexts import is_base, stays_torchs
-from metann.codegen.rewriting.names import Names, assigned_attributes, root_of
+from metann.codegen.rewriting.names import Names, root_of
 from metann.codegen.rewriting.renaming import Renaming
 
 ImportNode = cst.Import | cst.ImportFrom
@@ -56,12 +55,13 @@ def change_mangled(changes: Changes, names: Names, layers: Iterable[Layer]) -> N
         if layer.node.name not in changes.new:
             continue
         own = layer.node.name.value.lstrip("_")
-        assigned = {item.attr.value for item in assigned_attributes(layer.node)}
-        for node in m.findall(layer.node, m.Attribute()):
-            assert isinstance(node, cst.Attribute)
+        assigned = {item.attr.value for item in names.assigned_in(layer.node)}
+        if not any(map(_is_mangled, assigned)):
+            continue
+        for node in names.all(cst.Attribute):
             name = node.attr.value
-            is_mine = _is_mangled(name) and names.class_around(node) is layer.node
-            if is_mine and name in assigned:
+            is_mine = name in assigned and names.class_around(node) is layer.node
+            if is_mine and _is_mangled(name):
                 changes.new[node.attr] = f"_{own}{name}"
 
 

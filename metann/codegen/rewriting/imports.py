@@ -36,8 +36,7 @@ def make_absolute(changes: Changes, names: Names) -> None:
     Raises:
         CodegenError: one leads out of the package.
     """
-    for node in m.findall(names.module, m.ImportFrom()):
-        assert isinstance(node, cst.ImportFrom)
+    for node in names.all(cst.ImportFrom):
         if node.relative:
             changes.absolute[node] = _absolute(node, names)
 

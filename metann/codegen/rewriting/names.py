@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import libcst as cst
 from libcst.metadata import (
     Assignment,
     BaseAssignment,
     BuiltinAssignment,
+    CodeRange,
     ImportAssignment,
     MetadataWrapper,
     ParentNodeProvider,
@@ -23,6 +24,7 @@ from metann.codegen.library import Library
 from metann.codegen.source import SourceClass, SourceFile
 from metann.codegen.syntax import text_of
 
+NodeT = TypeVar("NodeT", bound=cst.CSTNode)
 Bindings = frozenset[BaseAssignment]
 _NOTHING: Bindings = frozenset()
 _MATCHED = (cst.MatchAs, cst.MatchStar, cst.MatchMapping)
@@ -32,14 +34,29 @@ class Names:
     """The names of one file, with its scopes; nothing is imported or executed."""
 
     def __init__(self, module: cst.Module, file: SourceFile, library: Library) -> None:
-        wrapper = MetadataWrapper(module)
-        self.module = wrapper.module
-        self.file = file
-        self.library = library
-        self._scopes = wrapper.resolve(ScopeProvider)
-        self._parents = wrapper.resolve(ParentNodeProvider)
-        self._positions = wrapper.resolve(PositionProvider)
+        # What comes from the parser has no node twice, so that it need not be copied.
+        wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
+        found: Any = wrapper.resolve_many([ScopeProvider, ParentNodeProvider, PositionProvider])
+        self.module: cst.Module = wrapper.module
+        self.file: SourceFile = file
+        self.library: Library = library
+        self._scopes: Mapping[cst.CSTNode, Scope | None] = found[ScopeProvider]
+        self._parents: Mapping[cst.CSTNode, cst.CSTNode] = found[ParentNodeProvider]
+        self._positions: Mapping[cst.CSTNode, CodeRange] = found[PositionProvider]
         self._found: dict[tuple[Bindings, str], str | None] = {}
+
+    def all(self, kind: type[NodeT]) -> Iterator[NodeT]:
+        """All nodes of a kind; comments are nodes, too."""
+        for node in self._by_kind.get(kind, ()):
+            assert isinstance(node, kind)
+            yield node
+
+    @cached_property
+    def _by_kind(self) -> dict[type[cst.CSTNode], list[cst.CSTNode]]:
+        found: dict[type[cst.CSTNode], list[cst.CSTNode]] = {}
+        for node in self._positions:
+            found.setdefault(type(node), []).append(node)
+        return found
 
     def line(self, node: cst.CSTNode) -> int:
         """The number of the line on which a node begins."""
@@ -56,7 +73,7 @@ class Names:
     @cached_property
     def variables(self) -> tuple[cst.Name, ...]:
         """Every place where a variable is read, bound or deleted, in the order of the file."""
-        return tuple(node for node in self._positions if self._is_variable(node))  # type: ignore[misc]
+        return tuple(node for node in self.all(cst.Name) if self._is_variable(node))
 
     @cached_property
     def strings(self) -> frozenset[cst.SimpleString]:
@@ -148,6 +165,20 @@ class Names:
         kept = parts[: len(parts) - levels + self.file.is_package]
         return ".".join([*kept, *filter(None, [module[levels:]])])
 
+    def assigned_in(self, node: cst.ClassDef) -> Sequence[cst.Attribute]:
+        """The attributes that the methods of a class assign. Example: `self.scale = 3`."""
+        return self._assigned.get(node, ())
+
+    @cached_property
+    def _assigned(self) -> dict[cst.ClassDef | None, list[cst.Attribute]]:
+        found: dict[cst.ClassDef | None, list[cst.Attribute]] = {}
+        statements: tuple[cst.AssignTarget | cst.AnnAssign, ...]
+        statements = (*self.all(cst.AssignTarget), *self.all(cst.AnnAssign))
+        for item in statements:
+            parts = (part for part in walk(item.target) if isinstance(part, cst.Attribute))
+            found.setdefault(self.class_around(item), []).extend(parts)
+        return found
+
     @cached_property
     def _accessed(self) -> dict[cst.Name, Bindings]:
         """What libcst found each variable to stand for, by the order of the statements, too."""
@@ -159,8 +190,8 @@ class Names:
                     found[root] = found.get(root, _NOTHING) | frozenset(access.referents)
         return found
 
-    def _is_variable(self, node: cst.CSTNode) -> bool:
-        if not isinstance(node, cst.Name) or self.scope(node) is None:
+    def _is_variable(self, node: cst.Name) -> bool:
+        if self.scope(node) is None:
             return False
         above = self.parent(node)
         is_key = isinstance(above, cst.MatchKeywordElement) and above.key is node
@@ -192,16 +223,10 @@ def root_of(node: cst.CSTNode) -> cst.Name | None:
     return node if isinstance(node, cst.Name) else None
 
 
-def assigned_attributes(node: cst.CSTNode) -> Iterator[cst.Attribute]:
-    """The attributes that are assigned anywhere in a node. Example: `self.scale = 3`."""
-    for item in walk(node):
-        if isinstance(item, cst.AssignTarget | cst.AnnAssign):
-            yield from (part for part in walk(item.target) if isinstance(part, cst.Attribute))
-
-
 def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
     """A node and all that is in it, in the order of the file."""
-    yield node
-    children: Any = node.children
-    for child in children:
-        yield from walk(child)
+    waiting: list[Any] = [node]
+    while waiting:
+        found = waiting.pop()
+        yield found
+        waiting.extend(reversed(found.children))

@@ -15,7 +15,7 @@ from metann.codegen.model import Note
 from metann.codegen.rewriting.changes import Changes, dotted_names
 from metann.codegen.rewriting.classes import Classes, Layer
 from metann.codegen.rewriting.contexts import stays_torchs
-from metann.codegen.rewriting.names import Names, assigned_attributes
+from metann.codegen.rewriting.names import Names
 from metann.codegen.source import SourceClass
 from metann.codegen.syntax import text_of
 
@@ -31,10 +31,14 @@ METHODS = (
     "to_dependentmodule",
     "update_shapes",
 )
-_CLASS = m.Name("__class__") | m.Attribute(attr=m.Name("__class__")) | m.Name("cls")
-_NAME_OF_CLASS = m.Attribute(
-    value=_CLASS | m.Call(func=m.Name("type")), attr=m.Name("__name__") | m.Name("__qualname__")
+_CLASS = (
+    m.Name("__class__")
+    | m.Name("cls")
+    | m.Attribute(attr=m.Name("__class__"))
+    | m.Call(func=m.Name("type"))
 )
+# What compiles a module; torch.jit has much more that does not.
+_COMPILING = ("torch.jit.script", "torch.jit.trace", "torch.jit.trace_module")
 
 
 def remarks(
@@ -85,7 +89,7 @@ def _hidden_methods(names: Names, layer: Layer) -> Iterator[Note]:
         for item in layer.node.body.body
         if isinstance(item, cst.FunctionDef | cst.ClassDef)
     }
-    for written in assigned_attributes(layer.node):
+    for written in names.assigned_in(layer.node):
         if text_of(written.value) == "self":
             attributes.setdefault(written.attr.value, written)
     for name in METHODS:
@@ -158,16 +162,18 @@ def _compared(changes: Changes, names: Names) -> Iterator[Note]:
 
 
 def _scripted(names: Names) -> Iterator[Note]:
-    """Uses of TorchScript, which compiles modules out of reach."""
-    for node in dotted_names(names):
-        qualified = names.qualified(node) or ""
-        if qualified.startswith("torch.jit.") and not isinstance(names.parent(node), cst.Attribute):
-            why = "a module that TorchScript has compiled cannot be substituted in"
-            yield _note(names, node, f"{qualified} stays as it is", why)
+    """Where TorchScript first compiles something."""
+    why = "a module that TorchScript has compiled cannot be substituted in"
+    found = ((node, names.qualified(node)) for node in dotted_names(names))
+    first = next(((node, name) for node, name in found if name in _COMPILING), None)
+    if first is not None:
+        yield _note(names, first[0], f"{first[1]} stays as it is", why)
 
 
 def _names_of_classes(names: Names) -> Iterator[Note]:
-    for node in m.findall(names.module, _NAME_OF_CLASS):
+    for node in names.all(cst.Attribute):
+        if node.attr.value not in ("__name__", "__qualname__") or not m.matches(node.value, _CLASS):
+            continue
         code = _code(node, names)
         yield _note(names, node, f"{code} stays as it is", "it gives the new name of a class")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import libcst as cst
-import libcst.matchers as m
 from libcst.metadata import Scope
 from typing_extensions import override
 
@@ -14,13 +13,6 @@ from metann.codegen.rewriting.changes import Changes
 from metann.codegen.rewriting.names import Names, walk
 from metann.codegen.rewriting.renaming import Renaming
 
-_ALL = m.Name("__all__")
-_EXPORTS = (
-    m.Assign(targets=[m.AssignTarget(target=_ALL)])
-    | m.AnnAssign(target=_ALL)
-    | m.AugAssign(target=_ALL)
-    | m.Call(func=m.Attribute(value=_ALL))
-)
 _TYPE = "# type:"
 
 
@@ -44,16 +36,18 @@ def change_strings(changes: Changes, names: Names, renaming: Renaming) -> None:
 
 def exported(names: Names) -> Iterator[cst.SimpleString]:
     """The strings of `__all__`, however they come there."""
-    for node in m.findall(names.module, _EXPORTS):
-        for item in walk(node):
-            if isinstance(item, cst.SimpleString):
-                yield item
+    for name in names.variables:
+        if name.value == "__all__":
+            statement: cst.CSTNode | None = name
+            while statement is not None and not isinstance(statement, cst.SimpleStatementLine):
+                statement = names.parent(statement)
+            inside = () if statement is None else walk(statement)
+            yield from (node for node in inside if isinstance(node, cst.SimpleString))
 
 
 def type_comments(names: Names) -> Iterator[cst.Comment]:
     """The comments that are annotations. Example: `# type: Net`, but no `# type: ignore`."""
-    for node in m.findall(names.module, m.Comment()):
-        assert isinstance(node, cst.Comment)
+    for node in names.all(cst.Comment):
         if node.value.startswith(_TYPE) and not _typed_part(node).startswith("ignore"):
             yield node
 
@@ -125,8 +119,8 @@ class _Renamer(cst.CSTTransformer):
 
 def _left_alone(changes: Changes, names: Names, renaming: Renaming) -> Iterator[Note]:
     """The strings that are just the old name of a class: what they are for is not known."""
-    for node in walk(names.module):
-        if isinstance(node, cst.SimpleString) and node not in changes.new:
+    for node in names.all(cst.SimpleString):
+        if node not in changes.new:
             new = renaming.of(names.look_up(_content(node), names.globals))
             if new is not None:
                 yield Note(
