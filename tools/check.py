@@ -51,6 +51,11 @@ CHECKS = (
         "pyright in strict mode says what is wrong above",
     ),
     Check(
+        "types",
+        (PYTHON, "-m", "pyrefly", "check", "--python-interpreter-path", PYTHON),
+        "pyrefly says what is wrong above",
+    ),
+    Check(
         "generated",
         (PYTHON, "tools/generate.py", "--check"),
         "run `python tools/generate.py` and commit what changes",
