@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -28,12 +29,14 @@ def started(*words: str, folder: Path, **options) -> subprocess.CompletedProcess
     return subprocess.run([*COMMAND, *words], cwd=folder, env=environment, check=False, **options)
 
 
-def runs(code: str, folder: Path) -> None:
-    """The code runs in a folder without a warning."""
+def printed_by(code: str, folder: Path) -> str:
+    """What the code prints; it runs in a folder without a warning."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], cwd=folder, env=environment, check=True
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, check=True, stdout=subprocess.PIPE, text=True
     )
+    return done.stdout
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ def test_several_modules_are_written_imported_and_registered(importable):
 
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.splitlines()[0].split() == [b"file", b"classes", b"state", b"notes"]
-    runs(USE, importable)
+    printed_by(USE, importable)
     names = ("pkg.nets", "pkg/heads.py", "-o", "out", "--check")
     assert started(*names, folder=importable, capture_output=True).returncode == 0
 
@@ -81,7 +84,7 @@ def test_a_rewritten_file_runs(importable):
     done = started("pkg.nets", "--rewrite", "-o", "pkg", folder=importable, capture_output=True)
 
     assert (done.returncode, done.stderr) == (0, b"")
-    runs(REWRITTEN, importable)
+    printed_by(REWRITTEN, importable)
 
 
 def test_standard_output_is_the_file_in_utf_8_whatever_the_terminal(importable):
@@ -91,7 +94,7 @@ def test_standard_output_is_the_file_in_utf_8_whatever_the_terminal(importable):
     assert (done.returncode, done.stderr) == (0, b"")
     assert "class DependentGröße(Größe, DependentModule" in done.stdout.decode("utf-8")
     Path("out.py").write_bytes(done.stdout)
-    runs("import out; out.DependentGröße", importable)
+    printed_by("import out; out.DependentGröße", importable)
 
 
 def test_an_error_is_all_on_standard_error_and_exits_with_2(importable):
@@ -139,6 +142,27 @@ def test_a_reader_that_goes_away_is_no_traceback(importable):
     )
 
     assert done.stderr == b""
+
+
+ADVICE = """
+from metann import on_demand
+from pkg.nets import Net, Outer
+
+for kind in (Net, Outer.Inner):
+    print(on_demand.how_to_generate(kind))
+"""
+
+
+def test_the_command_that_the_runtime_advises_works(importable):
+    source = module("Net") + "\n\nclass Outer:\n    class Inner(nn.Module): ...\n"
+    Path("pkg/nets.py").write_text(source)
+
+    for advice in printed_by(ADVICE, importable).splitlines():
+        name, *words = shlex.split(advice.partition("`")[2].rstrip("`"))
+        assert name == "metann-generate"
+        assert CliRunner().invoke(app, words).exit_code == 0
+    assert Path("dependent_net.py").exists()
+    assert "DependentOuterInner" in Path("dependent_inner.py").read_text()
 
 
 # ── help, version and usage ──────────────────────────────────────────────────────────────────

@@ -146,12 +146,12 @@ def _finish(outcomes: Sequence[Outcome], words: Sequence[str], options: Options)
         rewrite = ["--rewrite"] if options.rewrite else []
         print_check(outcomes, [NAME, *words, *rewrite])
         return int(any(item.file.change is not Change.NONE for item in outcomes))
+    if options.writes and not options.force:
+        collect(_refuse_edited, outcomes)
     print_notes(outcomes)
     if options.diff:
         print_diffs(outcomes)
         return 0
-    if not options.force:
-        collect(_refuse_edited, outcomes)
     for item in outcomes:
         if item.job.path is None:
             print_text(item.made.text)

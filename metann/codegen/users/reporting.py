@@ -119,7 +119,7 @@ def progress(files: int) -> Generator[Progress, None, None]:
         task = bar.add_task("starting")
 
         def show(what: str, done: int, of: int) -> None:
-            bar.update(task, description=what, completed=done, total=of)
+            bar.update(task, description=what, completed=done, total=of, refresh=True)
 
         yield show
 
