@@ -2,7 +2,10 @@
 # and templates/layer_file.py.jinja, templates/layer.py.jinja.
 # Do not edit: change a template or the generator, then run
 # `python tools/generate.py`.
-"""Counterparts of the layers in torch.nn.modules.batchnorm."""
+"""Counterparts of the layers in torch.nn.modules.batchnorm.
+
+Under `if TYPE_CHECKING` stand the types of methods that torch, or metann, already has.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 class DependentBatchNorm1d(AveragesOverAll, nn.BatchNorm1d, DependentModule):
     """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var by channel.
 
-    They are those of the batch; in eval mode those tracked so far, if they are tracked.
+    Both are those of the batch, or, if they are tracked, in eval mode those tracked so far.
 
     Shape: (N, num_features, L) -> (N, num_features, L), or without L.
 
@@ -73,8 +76,6 @@ class DependentBatchNorm1d(AveragesOverAll, nn.BatchNorm1d, DependentModule):
 
 class DependentLazyBatchNorm1d(nn.LazyBatchNorm1d, DependentModule):
     """A BatchNorm1d that takes num_features from its first input.
-
-    They are those of the batch; in eval mode those tracked so far, if they are tracked.
 
     Shape: (N, C, L) -> (N, C, L), or without L.
 
@@ -127,7 +128,7 @@ class DependentLazyBatchNorm1d(nn.LazyBatchNorm1d, DependentModule):
 class DependentBatchNorm2d(AveragesOverAll, nn.BatchNorm2d, DependentModule):
     """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var by channel.
 
-    They are those of the batch; in eval mode those tracked so far, if they are tracked.
+    Both are those of the batch, or, if they are tracked, in eval mode those tracked so far.
 
     Shape: (N, num_features, H, W) -> (N, num_features, H, W).
 
@@ -177,8 +178,6 @@ class DependentBatchNorm2d(AveragesOverAll, nn.BatchNorm2d, DependentModule):
 
 class DependentLazyBatchNorm2d(nn.LazyBatchNorm2d, DependentModule):
     """A BatchNorm2d that takes num_features from its first input.
-
-    They are those of the batch; in eval mode those tracked so far, if they are tracked.
 
     Shape: (N, C, H, W) -> (N, C, H, W).
 
@@ -231,7 +230,7 @@ class DependentLazyBatchNorm2d(nn.LazyBatchNorm2d, DependentModule):
 class DependentBatchNorm3d(AveragesOverAll, nn.BatchNorm3d, DependentModule):
     """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var by channel.
 
-    They are those of the batch; in eval mode those tracked so far, if they are tracked.
+    Both are those of the batch, or, if they are tracked, in eval mode those tracked so far.
 
     Shape: (N, num_features, D, H, W) -> (N, num_features, D, H, W).
 
@@ -281,8 +280,6 @@ class DependentBatchNorm3d(AveragesOverAll, nn.BatchNorm3d, DependentModule):
 
 class DependentLazyBatchNorm3d(nn.LazyBatchNorm3d, DependentModule):
     """A BatchNorm3d that takes num_features from its first input.
-
-    They are those of the batch; in eval mode those tracked so far, if they are tracked.
 
     Shape: (N, C, D, H, W) -> (N, C, D, H, W).
 
@@ -335,7 +332,7 @@ class DependentLazyBatchNorm3d(nn.LazyBatchNorm3d, DependentModule):
 class DependentSyncBatchNorm(nn.SyncBatchNorm, DependentModule):
     """`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var by channel.
 
-    They are those of the batch on all processes; in eval mode those tracked so far.
+    Both are those of the batch on all processes, or, in eval mode, those tracked, if any.
 
     Shape: (N, num_features, *) -> (N, num_features, *).
 

@@ -2,7 +2,10 @@
 # and templates/layer_file.py.jinja, templates/layer.py.jinja.
 # Do not edit: change a template or the generator, then run
 # `python tools/generate.py`.
-"""Counterparts of the layers in torch.nn.modules.container."""
+"""Counterparts of the layers in torch.nn.modules.container.
+
+Under `if TYPE_CHECKING` stand the types of methods that torch, or metann, already has.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ with warnings.catch_warnings():
                 """Holds the modules that it is given by name; it has no forward."""
 
 
-# torch's own class differs from its base in the same way.
+# torch's own class differs from its base, too, which pyright would report.
 class DependentSequential(  # pyright: ignore[reportIncompatibleVariableOverride]
     ConvertsInserted, nn.Sequential, DependentModule
 ):
@@ -71,7 +74,7 @@ class DependentSequential(  # pyright: ignore[reportIncompatibleVariableOverride
         def __call__(self, input: Any) -> Any: ...
 
 
-# torch's own class differs from its base in the same way.
+# torch's own class differs from its base, too, which pyright would report.
 class DependentModuleList(  # pyright: ignore[reportIncompatibleVariableOverride]
     ConvertsInserted, nn.ModuleList, DependentModule
 ):
@@ -90,7 +93,7 @@ class DependentModuleList(  # pyright: ignore[reportIncompatibleVariableOverride
             """A list of modules; it has no forward."""
 
 
-# torch's own class differs from its base in the same way.
+# torch's own class differs from its base, too, which pyright would report.
 class DependentModuleDict(  # pyright: ignore[reportIncompatibleVariableOverride]
     HoldsDependents, nn.ModuleDict, DependentModule
 ):

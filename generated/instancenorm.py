@@ -2,7 +2,10 @@
 # and templates/layer_file.py.jinja, templates/layer.py.jinja.
 # Do not edit: change a template or the generator, then run
 # `python tools/generate.py`.
-"""Counterparts of the layers in torch.nn.modules.instancenorm."""
+"""Counterparts of the layers in torch.nn.modules.instancenorm.
+
+Under `if TYPE_CHECKING` stand the types of methods that torch, or metann, already has.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 class DependentInstanceNorm1d(nn.InstanceNorm1d, DependentModule):
     """`(input - mean) / sqrt(var + eps) * weight + bias`, by channel and example.
 
-    With the channel's mean and var; in eval mode with those tracked so far, if they are.
+    With mean and var of each, or, if they are tracked, in eval mode those tracked so far.
 
     Shape: (N, num_features, L) -> (N, num_features, L), or without N.
 
@@ -72,8 +75,6 @@ class DependentInstanceNorm1d(nn.InstanceNorm1d, DependentModule):
 
 class DependentLazyInstanceNorm1d(nn.LazyInstanceNorm1d, DependentModule):
     """A InstanceNorm1d that takes num_features from its first input.
-
-    With the channel's mean and var; in eval mode with those tracked so far, if they are.
 
     Shape: (N, C, L) -> (N, C, L), or without N.
 
@@ -126,7 +127,7 @@ class DependentLazyInstanceNorm1d(nn.LazyInstanceNorm1d, DependentModule):
 class DependentInstanceNorm2d(nn.InstanceNorm2d, DependentModule):
     """`(input - mean) / sqrt(var + eps) * weight + bias`, by channel and example.
 
-    With the channel's mean and var; in eval mode with those tracked so far, if they are.
+    With mean and var of each, or, if they are tracked, in eval mode those tracked so far.
 
     Shape: (N, num_features, H, W) -> (N, num_features, H, W), or without N.
 
@@ -176,8 +177,6 @@ class DependentInstanceNorm2d(nn.InstanceNorm2d, DependentModule):
 
 class DependentLazyInstanceNorm2d(nn.LazyInstanceNorm2d, DependentModule):
     """A InstanceNorm2d that takes num_features from its first input.
-
-    With the channel's mean and var; in eval mode with those tracked so far, if they are.
 
     Shape: (N, C, H, W) -> (N, C, H, W), or without N.
 
@@ -230,7 +229,7 @@ class DependentLazyInstanceNorm2d(nn.LazyInstanceNorm2d, DependentModule):
 class DependentInstanceNorm3d(nn.InstanceNorm3d, DependentModule):
     """`(input - mean) / sqrt(var + eps) * weight + bias`, by channel and example.
 
-    With the channel's mean and var; in eval mode with those tracked so far, if they are.
+    With mean and var of each, or, if they are tracked, in eval mode those tracked so far.
 
     Shape: (N, num_features, D, H, W) -> (N, num_features, D, H, W), or without N.
 
@@ -280,8 +279,6 @@ class DependentInstanceNorm3d(nn.InstanceNorm3d, DependentModule):
 
 class DependentLazyInstanceNorm3d(nn.LazyInstanceNorm3d, DependentModule):
     """A InstanceNorm3d that takes num_features from its first input.
-
-    With the channel's mean and var; in eval mode with those tracked so far, if they are.
 
     Shape: (N, C, D, H, W) -> (N, C, D, H, W), or without N.
 

@@ -2,7 +2,10 @@
 # and templates/layer_file.py.jinja, templates/layer.py.jinja.
 # Do not edit: change a template or the generator, then run
 # `python tools/generate.py`.
-"""Counterparts of the layers in torch.nn.modules.rnn."""
+"""Counterparts of the layers in torch.nn.modules.rnn.
+
+Under `if TYPE_CHECKING` stand the types of methods that torch, or metann, already has.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,8 @@ if TYPE_CHECKING:
 class DependentRNNBase(FlatWeights, nn.RNNBase, DependentModule):
     """What RNN, LSTM and GRU have in common: the weights; it has no forward.
 
-    H is `proj_size or hidden_size`, and W is `input_size if k == 0 else (1 + bidirectional) * H`.
+    H is `proj_size or hidden_size`.
+    In layer k, W is `input_size if k == 0 else (1 + bidirectional) * H`.
     G is `4 if mode == 'LSTM' else 3 if mode == 'GRU' else 1`.
 
     Counterpart of torch.nn.RNNBase.
@@ -61,7 +65,8 @@ class DependentRNN(StepsPlainly, nn.RNN, DependentRNNBase):
     """`h = tanh(weight_ih @ x + bias_ih + weight_hh @ h + bias_hh)` at each step.
 
     The nonlinearity may be 'relu' instead. With batch_first=True, N comes before L.
-    W is `input_size if k == 0 else (1 + bidirectional) * hidden_size`.
+    S is `(1 + bidirectional) * num_layers`.
+    In layer k, W is `input_size if k == 0 else (1 + bidirectional) * hidden_size`.
 
     Shape: (L, N, input_size) -> (L, N, (1 + bidirectional) * hidden_size), (S, N, hidden_size),
     or without N.
@@ -114,7 +119,7 @@ class DependentRNN(StepsPlainly, nn.RNN, DependentRNNBase):
         def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
-# torch's own class differs from its base in the same way.
+# torch's own class differs from its base, too, which pyright would report.
 class DependentLSTM(  # pyright: ignore[reportIncompatibleMethodOverride]
     StepsPlainly, nn.LSTM, DependentRNNBase
 ):
@@ -123,7 +128,8 @@ class DependentLSTM(  # pyright: ignore[reportIncompatibleMethodOverride]
     i, f and o are sigmoids, g is a tanh, of the four parts of
     `weight_ih @ x + bias_ih + weight_hh @ h + bias_hh`.
     With proj_size, h becomes `weight_hr @ h`. With batch_first=True, N comes before L.
-    H is `proj_size or hidden_size`, and W is `input_size if k == 0 else (1 + bidirectional) * H`.
+    H is `proj_size or hidden_size`. S is `(1 + bidirectional) * num_layers`.
+    In layer k, W is `input_size if k == 0 else (1 + bidirectional) * H`.
 
     Shape: (L, N, input_size) -> (L, N, (1 + bidirectional) * H), (S, N, H), (S, N, hidden_size),
     or without N.
@@ -188,7 +194,8 @@ class DependentGRU(StepsPlainly, nn.GRU, DependentRNNBase):
     `weight_ih @ x + bias_ih + weight_hh @ h + bias_hh`;
     n is the tanh of the third, where r multiplies what comes from `weight_hh @ h + bias_hh`.
     With batch_first=True, N comes before L.
-    W is `input_size if k == 0 else (1 + bidirectional) * hidden_size`.
+    S is `(1 + bidirectional) * num_layers`.
+    In layer k, W is `input_size if k == 0 else (1 + bidirectional) * hidden_size`.
 
     Shape: (L, N, input_size) -> (L, N, (1 + bidirectional) * hidden_size), (S, N, hidden_size),
     or without N.

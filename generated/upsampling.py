@@ -2,7 +2,10 @@
 # and templates/layer_file.py.jinja, templates/layer.py.jinja.
 # Do not edit: change a template or the generator, then run
 # `python tools/generate.py`.
-"""Counterparts of the layers in torch.nn.modules.upsampling."""
+"""Counterparts of the layers in torch.nn.modules.upsampling.
+
+Under `if TYPE_CHECKING` stand the types of methods that torch, or metann, already has.
+"""
 
 from __future__ import annotations
 

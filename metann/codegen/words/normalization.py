@@ -5,10 +5,12 @@ from __future__ import annotations
 from metann.codegen.words.entry import Words
 
 _BATCH = "`(input - mean) / sqrt(var + eps) * weight + bias`, with mean and var by channel."
-_TRACKED = "They are those of the batch; in eval mode those tracked so far, if they are tracked."
-_SYNCED = "They are those of the batch on all processes; in eval mode those tracked so far."
+_TRACKED = (
+    "Both are those of the batch, or, if they are tracked, in eval mode those tracked so far."
+)
+_SYNCED = "Both are those of the batch on all processes, or, in eval mode, those tracked, if any."
 _EXAMPLE = "`(input - mean) / sqrt(var + eps) * weight + bias`, by channel and example."
-_ALONE = "With the channel's mean and var; in eval mode with those tracked so far, if they are."
+_ALONE = "With mean and var of each, or, if they are tracked, in eval mode those tracked so far."
 _LAZY = "A {} that takes num_features from its first input."
 _1D = "(N, num_features, L) -> (N, num_features, L)"
 _2D = "(N, num_features, H, W) -> (N, num_features, H, W)"
@@ -24,21 +26,21 @@ WORDS = {
         _BATCH, _SYNCED, "(N, num_features, *) -> (N, num_features, *)"
     ),
     "torch.nn.LazyBatchNorm1d": Words(
-        _LAZY.format("BatchNorm1d"), _TRACKED, f"{_LAZY_1D}, or without L"
+        _LAZY.format("BatchNorm1d"), shape=f"{_LAZY_1D}, or without L"
     ),
-    "torch.nn.LazyBatchNorm2d": Words(_LAZY.format("BatchNorm2d"), _TRACKED, _LAZY_2D),
-    "torch.nn.LazyBatchNorm3d": Words(_LAZY.format("BatchNorm3d"), _TRACKED, _LAZY_3D),
+    "torch.nn.LazyBatchNorm2d": Words(_LAZY.format("BatchNorm2d"), shape=_LAZY_2D),
+    "torch.nn.LazyBatchNorm3d": Words(_LAZY.format("BatchNorm3d"), shape=_LAZY_3D),
     "torch.nn.InstanceNorm1d": Words(_EXAMPLE, _ALONE, f"{_1D}, or without N"),
     "torch.nn.InstanceNorm2d": Words(_EXAMPLE, _ALONE, f"{_2D}, or without N"),
     "torch.nn.InstanceNorm3d": Words(_EXAMPLE, _ALONE, f"{_3D}, or without N"),
     "torch.nn.LazyInstanceNorm1d": Words(
-        _LAZY.format("InstanceNorm1d"), _ALONE, f"{_LAZY_1D}, or without N"
+        _LAZY.format("InstanceNorm1d"), shape=f"{_LAZY_1D}, or without N"
     ),
     "torch.nn.LazyInstanceNorm2d": Words(
-        _LAZY.format("InstanceNorm2d"), _ALONE, f"{_LAZY_2D}, or without N"
+        _LAZY.format("InstanceNorm2d"), shape=f"{_LAZY_2D}, or without N"
     ),
     "torch.nn.LazyInstanceNorm3d": Words(
-        _LAZY.format("InstanceNorm3d"), _ALONE, f"{_LAZY_3D}, or without N"
+        _LAZY.format("InstanceNorm3d"), shape=f"{_LAZY_3D}, or without N"
     ),
     "torch.nn.LayerNorm": Words(
         "`(input - mean) / sqrt(var + eps) * weight + bias`, over the last dimensions.",

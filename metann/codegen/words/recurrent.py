@@ -13,10 +13,10 @@ _RESET_GATES = (
     f"r and z are sigmoids of the first two of the three parts of\n{_SUM};\n"
     "n is the tanh of the third, where r multiplies what comes from `weight_hh @ h + bias_hh`."
 )
-_WIDTH = "W is `input_size if k == 0 else (1 + bidirectional) * hidden_size`."
-_WIDTHS = (
-    "H is `proj_size or hidden_size`, and W is `input_size if k == 0 else (1 + bidirectional) * H`."
-)
+_WIDTH = "In layer k, W is `input_size if k == 0 else (1 + bidirectional) * hidden_size`."
+_STATES = "S is `(1 + bidirectional) * num_layers`."
+_HIDDEN = "H is `proj_size or hidden_size`."
+_WIDTH_OF_HIDDEN = "In layer k, W is `input_size if k == 0 else (1 + bidirectional) * H`."
 _BATCH = "With batch_first=True, N comes before L."
 _SHAPE = (
     "(L, N, input_size) -> (L, N, (1 + bidirectional) * hidden_size), (S, N, hidden_size),\n"
@@ -52,25 +52,27 @@ _PROJECTION = {"weight_hr_l[k], weight_hr_l[k]_reverse": _PROJECTED}
 WORDS = {
     "torch.nn.RNNBase": Words(
         "What RNN, LSTM and GRU have in common: the weights; it has no forward.",
-        f"{_WIDTHS}\nG is `4 if mode == 'LSTM' else 3 if mode == 'GRU' else 1`.",
+        f"{_HIDDEN}\n{_WIDTH_OF_HIDDEN}\n"
+        "G is `4 if mode == 'LSTM' else 3 if mode == 'GRU' else 1`.",
         dependents=_numbered("G * ", "H") | _PROJECTION,
     ),
     "torch.nn.RNN": Words(
         f"{_TANH} at each step.",
-        f"The nonlinearity may be 'relu' instead. {_BATCH}\n{_WIDTH}",
+        f"The nonlinearity may be 'relu' instead. {_BATCH}\n{_STATES}\n{_WIDTH}",
         _SHAPE,
         _numbered("", "hidden_size"),
     ),
     "torch.nn.LSTM": Words(
         f"{_LSTM} at each step; gates i, f, g, o of x and h.",
-        f"{_GATES}\nWith proj_size, h becomes `weight_hr @ h`. {_BATCH}\n{_WIDTHS}",
+        f"{_GATES}\nWith proj_size, h becomes `weight_hr @ h`. {_BATCH}\n"
+        f"{_HIDDEN} {_STATES}\n{_WIDTH_OF_HIDDEN}",
         "(L, N, input_size) -> (L, N, (1 + bidirectional) * H), (S, N, H), (S, N, hidden_size),\n"
         "or without N",
         _numbered("4 * ", "H") | _PROJECTION,
     ),
     "torch.nn.GRU": Words(
         f"{_GRU} at each step, with gates r, z, n of x and h.",
-        f"{_RESET_GATES}\n{_BATCH}\n{_WIDTH}",
+        f"{_RESET_GATES}\n{_BATCH}\n{_STATES}\n{_WIDTH}",
         _SHAPE,
         _numbered("3 * ", "hidden_size"),
     ),
