@@ -108,6 +108,11 @@ class UserFilePlan:
     notes: tuple[Note, ...] = ()
 
     @property
+    def has_deprecated(self) -> bool:
+        """Whether type checkers would report what stands for a deprecated class."""
+        return any(layer.is_deprecated for layer in self.layers)
+
+    @property
     def has_guards(self) -> bool:
         """Whether some class is not there in every run."""
         return any(layer.guard is not None for layer in self.layers)

@@ -37,7 +37,7 @@ class Attribute:
     @property
     def is_buffer(self) -> bool:
         """Whether it is a buffer, or None."""
-        return self._is_only(Kind.BUFFER)
+        return self._is_only(Kind.BUFFER, Kind.SET_BUFFER)
 
     @property
     def is_optional(self) -> bool:
@@ -76,10 +76,11 @@ def attributes_of(source: SourceClass, resolver: Resolver) -> Attributes:
         for definition, file in resolver.definitions(source)
     ]
     held = {name for body in bodies for name in body.members.held}
+    given = {name for body in bodies for name in body.members.given}
     names = [name for body in reversed(bodies) for name in _names(body.members)]
     found: dict[str, Attribute] = {}
     notes: list[Note] = []
-    for name in dict.fromkeys(names):
+    for name in dict.fromkeys(name for name in names if not (name in held and name not in given)):
         attribute = _attribute(name, bodies, source, resolver)
         reason = _why_not(attribute, held)
         if reason is None:
@@ -115,7 +116,7 @@ def _attribute(
 def _why_not(attribute: Attribute, held: set[str]) -> str | None:
     """Why an attribute gets no type; "" if it needs none; None if it gets one."""
     kinds = attribute.kinds - {Kind.NONE}
-    known = kinds - {Kind.OTHER, Kind.BUFFER}
+    known = kinds - {Kind.OTHER, Kind.BUFFER, Kind.SET_BUFFER}
     if not known and not attribute.is_buffer:
         return ""
     if attribute.name in held:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import sys
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
@@ -20,7 +22,12 @@ from metann.codegen.users.spelling import Place, UserSpeller
 DEPENDENT_MODULE = "metann.module.DependentModule"
 _MODULE = ImportPlan("metann.module", "DependentModule")
 _SHOWN = ImportPlan("metann.identity", "ShownAsOriginal")
-_ABSTRACT = ("abc.ABC", "typing.Protocol", "typing_extensions.Protocol")
+# The classes of Python's own library that have abc.ABCMeta as their metaclass, by their beginning.
+_ABSTRACT = (
+    *("abc.ABC", "typing.Protocol", "typing_extensions.Protocol", "collections.abc.", "numbers."),
+    *("collections.UserDict", "collections.UserList", "collections.UserString"),
+    *("contextlib.Abstract", "io.", "typing.Mapping", "typing.MutableMapping", "typing.Sequence"),
+)
 
 
 @dataclass(frozen=True)
@@ -163,9 +170,22 @@ def metaclass_of(source: SourceClass, library: Library) -> tuple[str, UserFile] 
                 if keyword.keyword is not None and keyword.keyword.value == "metaclass":
                     dotted = text_of(keyword.value)
                     return (dotted, file) if dotted and dotted != "type" else None
-        if any(file.qualified(base) in _ABSTRACT for base in item.bases):
+        if any(file.qualified(base).startswith(_ABSTRACT) for base in item.bases):
             return "abc.ABCMeta", file
     return None
+
+
+def unknown_bases(source: SourceClass, library: Library) -> Iterator[str]:
+    """The bases, at any height, that neither a file nor Python's own library defines."""
+    for item in library.mro(source):
+        home = library.files.get(item.module)
+        for base in item.bases if isinstance(home, UserFile) else ():
+            qualified = home.qualified(base) if home is not None else base
+            first = qualified.partition(".")[0]
+            is_pythons = first in sys.stdlib_module_names or first == "typing_extensions"
+            is_known = is_pythons or first == "torch" or hasattr(builtins, base)
+            if not is_known and (library.find(qualified) is None):
+                yield base
 
 
 def shown_by(names: Names) -> str:

@@ -16,13 +16,14 @@ from metann.codegen.users.bases import (
     acts_on_subclasses,
     classes_above,
     spelled_bases,
+    unknown_bases,
 )
 from metann.codegen.users.fields import FieldPlanner, documented
 from metann.codegen.users.generics import generic_of
 from metann.codegen.users.kinds import Resolver
 from metann.codegen.users.metaclasses import Metaclasses
 from metann.codegen.users.outline import FOR_TYPES, Definition, UserFile
-from metann.codegen.users.overlaps import has_overlaps
+from metann.codegen.users.overlaps import has_overlaps, is_final
 from metann.codegen.users.signatures import SignaturePlanner
 from metann.codegen.users.spelling import UserSpeller
 
@@ -39,9 +40,14 @@ _FOREIGN = (
     "  # type: ignore[attr-defined, unused-ignore]"
     "  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]"
 )
+_FINAL = "  # pyright: ignore[reportGeneralTypeIssues]"
 _FOREIGN_BASE = "  # type: ignore[misc, unused-ignore]  # pyright: ignore[reportUntypedBaseClass]"
 _FOREIGN_ARGUMENT = "  # pyright: ignore[reportUnknownArgumentType]"
 _NOT_ALWAYS = "the name stands for something else in other runs, so nothing of it has a type"
+_UNSHOWN = (
+    "no file was found that defines its base {}: what that has is not known, and libraries that "
+    "look the class up by its name do not find its counterpart"
+)
 _DIFFER = "it has several definitions; what is not the same in all of them has no type"
 
 
@@ -107,14 +113,20 @@ class ClassPlanner:
             bases=tuple(self._bases(agreed, generic.arguments)),
             head=name + generic.parameters,
             type_parameters=generic.arguments,
-            comment=_OVERLAPS if overlaps else "",
+            comment=_OVERLAPS if overlaps or is_final(agreed.first) else "",
+            bases_comment=_FINAL if is_final(agreed.first) else "",
             dependents=documented(found, inherited),
             fields=FieldPlanner(self.counterparts).fields(found, inherited),
-            declared=tuple(self._declared(signatures.declared, agreed.sources)),
+            declared=(
+                *self._declared(signatures.declared, agreed.sources),
+                *(self._substitute(agreed.sources) if found else ()),
+            ),
             is_deprecated=source.is_deprecated,
             guard=guard,
         )
-        return PlannedClass(layer, (*agreed.attributes.notes, *signatures.notes))
+        unknown = dict.fromkeys(unknown_bases(source, self.counterparts.library))
+        notes = [Note(source.name, _UNSHOWN.format(base)) for base in unknown]
+        return PlannedClass(layer, (*agreed.attributes.notes, *signatures.notes, *notes))
 
     def _agreed(self, source: SourceClass) -> _Agreed:
         """Look at all definitions of a class that there are when the program runs."""
@@ -193,6 +205,23 @@ class ClassPlanner:
         for item in declared:
             is_other = has_base and item.head.partition("[")[0] == "__call__"
             yield replace(item, comment=_OVERRIDE) if is_other else item
+
+    def _substitute(self, above: Sequence[SourceClass]) -> Iterator[DeclaredPlan]:
+        """Let `substitute` take more names than that of a layer of torch, which takes its own."""
+        planner = self.counterparts.planner
+        if not any(map(planner.substitutes, (s for s in above if self._is_torchs(s)))):
+            return
+        names = self.speller.names
+        mapping = names.use(ImportPlan("collections.abc", "Mapping"))
+        iterable = names.use(ImportPlan("collections.abc", "Iterable"))
+        tensor = names.use(ImportPlan("torch", "Tensor"))
+        takes = f"named_params: {mapping}[str, {tensor}] | {iterable}[tuple[str, {tensor}]]"
+        yield DeclaredPlan(
+            "substitute", ("self", takes, "strict: bool = True"), "None", comment=_OVERRIDE
+        )
+
+    def _is_torchs(self, source: SourceClass) -> bool:
+        return source.qualified_name not in self.counterparts.own
 
     def _has_forward(self, source: SourceClass) -> bool:
         mro = self.counterparts.library.mro(source)

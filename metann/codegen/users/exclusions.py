@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
-import sys
 from collections.abc import Iterator
 
 import libcst as cst
@@ -12,7 +10,7 @@ from metann.codegen.library import Library
 from metann.codegen.model import Note
 from metann.codegen.source import SourceClass
 from metann.codegen.syntax import text_of
-from metann.codegen.users.bases import is_dependent
+from metann.codegen.users.bases import is_dependent, unknown_bases
 from metann.codegen.users.outline import FOR_TYPES, UserFile
 from metann.codegen.users.reading import UserSource
 
@@ -51,7 +49,7 @@ def left_out(source: UserSource) -> Iterator[Note]:
                 "counterpart is written when the program first needs it",
             )
     for item in file.classes.values():
-        unknown = next(_unknown_bases(item, file, library), None)
+        unknown = next(unknown_bases(item, library), None)
         if unknown is not None and not library.is_layer(item):
             yield Note(
                 item.name,
@@ -64,16 +62,3 @@ def _is_layer(base: cst.BaseExpression, file: UserFile, library: Library) -> boo
     dotted = text_of(base.value if isinstance(base, cst.Subscript) else base)
     found = library.find(file.qualified(dotted)) if dotted else None
     return found is not None and library.is_layer(found)
-
-
-def _unknown_bases(source: SourceClass, file: UserFile, library: Library) -> Iterator[str]:
-    """The bases, at any height, that neither a file nor Python's own library defines."""
-    for item in library.mro(source):
-        home = library.files.get(item.module, file)
-        for base in item.bases:
-            qualified = home.qualified(base)
-            first = qualified.partition(".")[0]
-            is_known = first in sys.stdlib_module_names or first == "torch"
-            if is_known or hasattr(builtins, base) or library.find(qualified) is not None:
-                continue
-            yield base

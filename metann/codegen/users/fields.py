@@ -54,7 +54,8 @@ class FieldPlanner:
         is_wider = spelled.is_wider or (attribute.is_optional and not attribute.is_buffer)
         field = FieldPlan(attribute.name, text, comment=_comment(is_wider, attribute, is_declared))
         if attribute.is_buffer:
-            return replace(field, comment=_comment(is_declared, attribute, is_declared))
+            is_wider = Kind.SET_BUFFER in attribute.kinds
+            return replace(field, comment=_comment(is_wider, attribute, is_declared))
         by = self.counterparts.names.use(declared_by, at_run_time=True)
         return replace(field, declared_by=by)
 
@@ -79,7 +80,7 @@ class FieldPlanner:
             return self.counterparts.module(), False
         becomes = self.counterparts.planner.becomes(nearest)
         name = self.counterparts.name(becomes or nearest)
-        return name, nearest.qualified_name == source.qualified_name
+        return name, becomes is None and nearest.qualified_name == source.qualified_name
 
 
 def documented(

@@ -33,7 +33,8 @@ class Kind(Enum):
     """What is no layer of a known class."""
 
     MODULE = "a module of an unknown class"
-    BUFFER = "a tensor"
+    BUFFER = "a tensor, registered"
+    SET_BUFFER = "an nn.Buffer, assigned"
     NONE = "None"
     OTHER = "no module, or not known"
 
@@ -157,7 +158,7 @@ class Resolver:
             return OTHER
         text = literal(node)
         if text is not None:
-            return self.annotation(_parsed(text), where)
+            return self.annotation(parsed(text), where)
         if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.BitOr):
             return self.annotation(node.left, where) | self.annotation(node.right, where)
         if isinstance(node, cst.Subscript):
@@ -166,7 +167,12 @@ class Resolver:
         if dotted == "None":
             return frozenset({Kind.NONE})
         found = None if dotted is None else self.find(dotted, where)
-        return OTHER if found is None else self._instance_of(found)
+        if found is not None:
+            return self._instance_of(found)
+        alias = None if dotted is None else self.library.alias(where.file.qualified(dotted))
+        if alias is None:
+            return OTHER
+        return self.annotation(parsed(alias[0]), Where(alias[1], depth=where.depth))
 
     def find(self, dotted: str, where: Where) -> SourceClass | None:
         """The class that a name stands for, through imports, re-exports and `Alias = Class`."""
@@ -203,7 +209,7 @@ class Resolver:
         if names & set(_PARAMETERS):
             return frozenset({Weight()})
         if _BUFFER in names:
-            return frozenset({Kind.BUFFER})
+            return frozenset({Kind.SET_BUFFER})
         if source.qualified_name == MODULE:
             return frozenset({Kind.MODULE})
         return frozenset({Layer(source.qualified_name, source)}) if MODULE in names else OTHER
@@ -244,7 +250,7 @@ class Resolver:
             keeps = is_module or call.func.attr.value == "requires_grad_"
             return kinds if keeps else OTHER
         made = self.made_by(call.func, where)
-        return frozenset({Weight(shape_of(call, where.function))}) if made == {Weight()} else made
+        return frozenset({Weight(shape_of(call, where.function))}) if Weight() in made else made
 
     def made_by(self, callee: cst.BaseExpression, where: Where) -> Kinds:
         """What a call of a class or a function gives.
@@ -357,7 +363,7 @@ def _arguments(function: cst.FunctionDef) -> dict[str, cst.Param]:
     return {parameter.name.value: parameter for parameter in all_of_them}
 
 
-def _parsed(text: str) -> cst.BaseExpression | None:
+def parsed(text: str) -> cst.BaseExpression | None:
     """The expression in a string; None if it holds none. Example: "b c" -> None."""
     try:
         return cst.parse_expression(text)

@@ -8,7 +8,7 @@ from metann.codegen.library import Library
 from metann.codegen.model import ImportPlan
 from metann.codegen.source import SourceClass
 from metann.codegen.user_model import MetaclassPlan
-from metann.codegen.users.bases import Counterparts, metaclass_of, shown_by
+from metann.codegen.users.bases import Counterparts, metaclass_of, shown_by, unknown_bases
 from metann.codegen.users.spelling import Place, UserSpeller
 
 
@@ -33,6 +33,8 @@ class Metaclasses:
         Example: `class Net(nn.Module)` -> "ShownAsOriginal"
         """
         library = self._counterparts.library
+        if any(unknown_bases(source, library)):
+            return ""  # Python refuses a metaclass that does not fit that of a base.
         own = self._spelled(source, library)
         inherited = [item for item in above if item is not None]
         ours = [item for item in inherited if item.qualified_name in self._counterparts.own]

@@ -28,8 +28,6 @@ def has_overlaps(
 
     Example: `class Scaled(nn.Linear)` with a `forward`, as DependentLinear has one -> True
     """
-    if any(_is_final(text_of(item.decorator)) for item in definition.node.decorators):
-        return True
     library = counterparts.library
     below = {item.qualified_name for source in above for item in library.mro(source)}
     own = _own_names(definition.source, below, counterparts)
@@ -64,5 +62,7 @@ def _torchs_names(source: SourceClass, counterparts: Counterparts) -> Set[str]:
     return found
 
 
-def _is_final(decorator: str | None) -> bool:
-    return decorator is not None and decorator.rpartition(".")[2] == "final"
+def is_final(definition: Definition) -> bool:
+    """Whether type checkers refuse all subclasses of a class."""
+    decorators = (text_of(item.decorator) or "" for item in definition.node.decorators)
+    return any(name.rpartition(".")[2] == "final" for name in decorators)

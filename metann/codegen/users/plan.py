@@ -9,7 +9,7 @@ from metann.codegen.model import ImportPlan, Note
 from metann.codegen.plan import layer_planner
 from metann.codegen.source import SourceClass
 from metann.codegen.user_model import DoorPlan, UserClassPlan, UserFilePlan
-from metann.codegen.users.bases import Counterparts
+from metann.codegen.users.bases import Counterparts, acts_on_subclasses
 from metann.codegen.users.choose import choose
 from metann.codegen.users.classes import ClassPlanner, PlannedClass
 from metann.codegen.users.exclusions import left_out, why_not_written
@@ -104,13 +104,16 @@ def _doors(
         names.use(ImportPlan("torch", "nn"))
         names.use(ImportPlan("metann.module", "DependentModule"), at_run_time=True)
     for item in ordered:
-        yield _door(layers[item.qualified_name].layer)
+        above = {base.qualified_name for base in source.library.mro(item)[1:]}
+        overlaps = bool(above & layers.keys()) and acts_on_subclasses(item, source.library)
+        yield _door(layers[item.qualified_name].layer, _OVERLAP if overlaps else "")
 
 
-def _door(layer: UserClassPlan) -> DoorPlan:
+def _door(layer: UserClassPlan, comment: str) -> DoorPlan:
     parameters = layer.head.removeprefix(layer.name)
     return DoorPlan(
         head=f"to_dependent{parameters}",
         takes=layer.spelled + layer.type_parameters,
         returns=layer.name + layer.type_parameters,
+        comment=comment,
     )
