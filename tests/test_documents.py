@@ -5,32 +5,20 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from dataclasses import dataclass
 
 import pytest
+from fences import Block, blocks_of
 from repository import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-FENCE = re.compile(r"^```(\w+)(?: ([^\n]*))?\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block: its language, the rest of its first line, and its text."""
-
-    language: str
-    note: str
-    text: str
-
-
-def blocks() -> list[Block]:
-    return [Block(*match.groups(default="")) for match in FENCE.finditer(README)]
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/typed-projects.md")
 
 
 def test_the_code_runs_and_prints_what_stands_below_it() -> None:
+    blocks = blocks_of(README)
     namespace: dict[str, object] = {}
     ran = 0
-    for block, following in zip(blocks(), [*blocks()[1:], Block("", "", "")], strict=True):
+    for block, following in zip(blocks, [*blocks[1:], Block("", "", "")], strict=True):
         if block.language == "python" and not block.note:
             printed = io.StringIO()
             with contextlib.redirect_stdout(printed):
@@ -43,21 +31,22 @@ def test_the_code_runs_and_prints_what_stands_below_it() -> None:
 
 
 def test_what_it_quotes_stands_in_the_file() -> None:
-    quotes = [block for block in blocks() if block.note.endswith(".py")]
+    quotes = [block for block in blocks_of(README) if block.note.endswith(".py")]
     assert quotes
 
     for block in quotes:
         assert block.text in (REPOSITORY / block.note).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_link_to_a_file_leads_somewhere(document: str) -> None:
     text = (REPOSITORY / document).read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#]+)", text)
+    folder = (REPOSITORY / document).parent
     local = [link for link in links if "://" not in link]
 
     assert local
-    assert [link for link in local if not (REPOSITORY / link).exists()] == []
+    assert [link for link in local if not (folder / link).exists()] == []
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
