@@ -242,6 +242,7 @@ class DependentMaxUnpool3d(nn.MaxUnpool3d, DependentModule):
 class DependentAvgPool1d(nn.AvgPool1d, DependentModule):
     """The mean of each window of kernel_size.
 
+    Padding counts as zeros, or, with count_include_pad=False, not at all.
     Each size becomes `(size + 2 * padding - kernel_size) // stride + 1`.
 
     Shape: (N, C, L) -> (N, C, L_out), or without N.
@@ -278,6 +279,7 @@ class DependentAvgPool1d(nn.AvgPool1d, DependentModule):
 class DependentAvgPool2d(nn.AvgPool2d, DependentModule):
     """The mean of each window of kernel_size.
 
+    Padding counts as zeros, or, with count_include_pad=False, not at all.
     Each size becomes `(size + 2 * padding - kernel_size) // stride + 1`.
 
     Shape: (N, C, H, W) -> (N, C, H_out, W_out), or without N.
@@ -316,6 +318,7 @@ class DependentAvgPool2d(nn.AvgPool2d, DependentModule):
 class DependentAvgPool3d(nn.AvgPool3d, DependentModule):
     """The mean of each window of kernel_size.
 
+    Padding counts as zeros, or, with count_include_pad=False, not at all.
     Each size becomes `(size + 2 * padding - kernel_size) // stride + 1`.
 
     Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), or without N.
@@ -354,7 +357,7 @@ class DependentAvgPool3d(nn.AvgPool3d, DependentModule):
 class DependentFractionalMaxPool2d(nn.FractionalMaxPool2d, DependentModule):
     """The largest value in each window of kernel_size, at random places.
 
-    There are output_size windows, or output_ratio times as many as there are pixels.
+    There are output_size windows, or output_ratio times each size.
 
     Shape: (N, C, H, W) -> (N, C, H_out, W_out), and indices if asked for; or without N.
 
@@ -391,7 +394,7 @@ class DependentFractionalMaxPool2d(nn.FractionalMaxPool2d, DependentModule):
 class DependentFractionalMaxPool3d(nn.FractionalMaxPool3d, DependentModule):
     """The largest value in each window of kernel_size, at random places.
 
-    There are output_size windows, or output_ratio times as many as there are voxels.
+    There are output_size windows, or output_ratio times each size.
 
     Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), and indices if asked for; or without N.
 

@@ -14,7 +14,10 @@ _TO_1D = "(N, C, L) -> (N, C, output_size), or without N"
 _MAX_SIZE = (
     "Each size becomes `(size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`."
 )
-_MEAN_SIZE = "Each size becomes `(size + 2 * padding - kernel_size) // stride + 1`."
+_MEAN_SIZE = (
+    "Padding counts as zeros, or, with count_include_pad=False, not at all.\n"
+    "Each size becomes `(size + 2 * padding - kernel_size) // stride + 1`."
+)
 _POWER_SIZE = "Each size becomes `(size - kernel_size) // stride + 1`."
 _ADAPTIVE = "There are output_size windows; they cover all, and overlap where sizes do not divide."
 
@@ -42,12 +45,12 @@ WORDS = {
     "torch.nn.AvgPool3d": Words("The mean of each window of kernel_size.", _MEAN_SIZE, _3D),
     "torch.nn.FractionalMaxPool2d": Words(
         "The largest value in each window of kernel_size, at random places.",
-        "There are output_size windows, or output_ratio times as many as there are pixels.",
+        "There are output_size windows, or output_ratio times each size.",
         _MAX_2D,
     ),
     "torch.nn.FractionalMaxPool3d": Words(
         "The largest value in each window of kernel_size, at random places.",
-        "There are output_size windows, or output_ratio times as many as there are voxels.",
+        "There are output_size windows, or output_ratio times each size.",
         _MAX_3D,
     ),
     "torch.nn.LPPool1d": Words(
