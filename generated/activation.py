@@ -31,7 +31,7 @@ class DependentThreshold(nn.Threshold, DependentModule):
     """`x if x > threshold else value` for each element x.
 
     Counterpart of torch.nn.Threshold.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Threshold.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Threshold.html
     """
 
     if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class DependentReLU(nn.ReLU, DependentModule):
     """`max(x, 0)` for each element x.
 
     Counterpart of torch.nn.ReLU.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU.html
     """
 
     if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class DependentRReLU(nn.RReLU, DependentModule):
     In training each slope is drawn between lower and upper; in eval mode it is their mean.
 
     Counterpart of torch.nn.RReLU.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.RReLU.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.RReLU.html
     """
 
     if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class DependentHardtanh(nn.Hardtanh, DependentModule):
     """`min(max(x, min_val), max_val)` for each element x.
 
     Counterpart of torch.nn.Hardtanh.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardtanh.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardtanh.html
     """
 
     if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class DependentReLU6(nn.ReLU6, DependentHardtanh):
     """`min(max(x, 0), 6)` for each element x.
 
     Counterpart of torch.nn.ReLU6.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU6.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU6.html
     """
 
     if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class DependentSigmoid(nn.Sigmoid, DependentModule):
     """`1 / (1 + exp(-x))` for each element x.
 
     Counterpart of torch.nn.Sigmoid.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Sigmoid.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Sigmoid.html
     """
 
     if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class DependentHardsigmoid(nn.Hardsigmoid, DependentModule):
     """`min(max(x + 3, 0), 6) / 6` for each element x.
 
     Counterpart of torch.nn.Hardsigmoid.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardsigmoid.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardsigmoid.html
     """
 
     if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class DependentTanh(nn.Tanh, DependentModule):
     """`tanh(x)` for each element x.
 
     Counterpart of torch.nn.Tanh.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Tanh.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Tanh.html
     """
 
     if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class DependentSiLU(nn.SiLU, DependentModule):
     """`x * sigmoid(x)` for each element x; known as swish, too.
 
     Counterpart of torch.nn.SiLU.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.SiLU.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.SiLU.html
     """
 
     if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class DependentMish(nn.Mish, DependentModule):
     """`x * tanh(log(1 + exp(x)))` for each element x.
 
     Counterpart of torch.nn.Mish.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Mish.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Mish.html
     """
 
     if TYPE_CHECKING:
@@ -217,7 +217,7 @@ class DependentHardswish(nn.Hardswish, DependentModule):
     """`x * min(max(x + 3, 0), 6) / 6` for each element x.
 
     Counterpart of torch.nn.Hardswish.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardswish.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardswish.html
     """
 
     if TYPE_CHECKING:
@@ -235,7 +235,7 @@ class DependentELU(nn.ELU, DependentModule):
     """`x if x > 0 else alpha * (exp(x) - 1)` for each element x.
 
     Counterpart of torch.nn.ELU.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ELU.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ELU.html
     """
 
     if TYPE_CHECKING:
@@ -253,7 +253,7 @@ class DependentCELU(nn.CELU, DependentModule):
     """`x if x > 0 else alpha * (exp(x / alpha) - 1)` for each element x.
 
     Counterpart of torch.nn.CELU.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.CELU.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.CELU.html
     """
 
     if TYPE_CHECKING:
@@ -273,7 +273,7 @@ class DependentSELU(nn.SELU, DependentModule):
     With scale 1.0507... and alpha 1.6732..., which keep mean 0 and variance 1.
 
     Counterpart of torch.nn.SELU.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.SELU.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.SELU.html
     """
 
     if TYPE_CHECKING:
@@ -291,7 +291,7 @@ class DependentGLU(nn.GLU, DependentModule):
     """`a * sigmoid(b)`, where a and b are the halves of input along dim.
 
     Counterpart of torch.nn.GLU.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.GLU.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.GLU.html
     """
 
     if TYPE_CHECKING:
@@ -311,7 +311,7 @@ class DependentGELU(nn.GELU, DependentModule):
     With approximate='tanh': `x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2`.
 
     Counterpart of torch.nn.GELU.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.GELU.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.GELU.html
     """
 
     if TYPE_CHECKING:
@@ -329,7 +329,7 @@ class DependentHardshrink(nn.Hardshrink, DependentModule):
     """`x if abs(x) > lambd else 0` for each element x.
 
     Counterpart of torch.nn.Hardshrink.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardshrink.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardshrink.html
     """
 
     if TYPE_CHECKING:
@@ -347,7 +347,7 @@ class DependentLeakyReLU(nn.LeakyReLU, DependentModule):
     """`x if x > 0 else negative_slope * x` for each element x.
 
     Counterpart of torch.nn.LeakyReLU.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LeakyReLU.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LeakyReLU.html
     """
 
     if TYPE_CHECKING:
@@ -365,7 +365,7 @@ class DependentLogSigmoid(nn.LogSigmoid, DependentModule):
     """`-log(1 + exp(-x))` for each element x.
 
     Counterpart of torch.nn.LogSigmoid.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSigmoid.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSigmoid.html
     """
 
     if TYPE_CHECKING:
@@ -385,7 +385,7 @@ class DependentSoftplus(nn.Softplus, DependentModule):
     Where `beta * x > threshold` it is x itself.
 
     Counterpart of torch.nn.Softplus.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Softplus.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Softplus.html
     """
 
     if TYPE_CHECKING:
@@ -403,7 +403,7 @@ class DependentSoftshrink(nn.Softshrink, DependentModule):
     """`x - lambd if x > lambd else x + lambd if x < -lambd else 0` for each element x.
 
     Counterpart of torch.nn.Softshrink.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Softshrink.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Softshrink.html
     """
 
     if TYPE_CHECKING:
@@ -427,7 +427,7 @@ class DependentMultiheadAttention(CallsPlainForms, nn.MultiheadAttention, Depend
     or without N.
 
     Counterpart of torch.nn.MultiheadAttention.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html
 
     Dependents:
         q_proj_weight: shape (embed_dim, embed_dim), or None if kdim == vdim == embed_dim.
@@ -498,7 +498,7 @@ class DependentPReLU(nn.PReLU, DependentModule):
     The weight is one number, or one for each channel (dimension 1).
 
     Counterpart of torch.nn.PReLU.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.PReLU.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.PReLU.html
 
     Dependents:
         weight: shape (num_parameters,).
@@ -538,7 +538,7 @@ class DependentSoftsign(nn.Softsign, DependentModule):
     """`x / (1 + abs(x))` for each element x.
 
     Counterpart of torch.nn.Softsign.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Softsign.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Softsign.html
     """
 
     if TYPE_CHECKING:
@@ -556,7 +556,7 @@ class DependentTanhshrink(nn.Tanhshrink, DependentModule):
     """`x - tanh(x)` for each element x.
 
     Counterpart of torch.nn.Tanhshrink.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Tanhshrink.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Tanhshrink.html
     """
 
     if TYPE_CHECKING:
@@ -574,7 +574,7 @@ class DependentSoftmin(nn.Softmin, DependentModule):
     """`exp(-input) / sum(exp(-input))`, with the sum along dim.
 
     Counterpart of torch.nn.Softmin.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmin.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmin.html
     """
 
     if TYPE_CHECKING:
@@ -592,7 +592,7 @@ class DependentSoftmax(nn.Softmax, DependentModule):
     """`exp(input) / sum(exp(input))`, with the sum along dim.
 
     Counterpart of torch.nn.Softmax.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax.html
     """
 
     if TYPE_CHECKING:
@@ -612,7 +612,7 @@ class DependentSoftmax2d(nn.Softmax2d, DependentModule):
     Shape: (N, C, H, W) -> (N, C, H, W), or without N.
 
     Counterpart of torch.nn.Softmax2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax2d.html
     """
 
     if TYPE_CHECKING:
@@ -629,7 +629,7 @@ class DependentLogSoftmax(nn.LogSoftmax, DependentModule):
     """`input - log(sum(exp(input)))`, with the sum along dim.
 
     Counterpart of torch.nn.LogSoftmax.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSoftmax.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSoftmax.html
     """
 
     if TYPE_CHECKING:

@@ -35,7 +35,7 @@ class DependentAdaptiveLogSoftmaxWithLoss(
     Shape: (N, in_features), (N) -> (N), (), or without N.
 
     Counterpart of torch.nn.AdaptiveLogSoftmaxWithLoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveLogSoftmaxWithLoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveLogSoftmaxWithLoss.html
 
     Dependents:
         those of its submodules head, tail.

@@ -31,7 +31,7 @@ class DependentBatchNorm1d(AveragesOverAll, nn.BatchNorm1d, DependentModule):
     Shape: (N, num_features, L) -> (N, num_features, L), or without L.
 
     Counterpart of torch.nn.BatchNorm1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html
 
     Dependents:
         weight: shape (num_features,), or None with affine=False.
@@ -80,7 +80,7 @@ class DependentLazyBatchNorm1d(nn.LazyBatchNorm1d, DependentModule):
     Shape: (N, C, L) -> (N, C, L), or without L.
 
     Counterpart of torch.nn.LazyBatchNorm1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm1d.html
 
     Dependents:
         weight: shape (num_features,), or None with affine=False.
@@ -133,7 +133,7 @@ class DependentBatchNorm2d(AveragesOverAll, nn.BatchNorm2d, DependentModule):
     Shape: (N, num_features, H, W) -> (N, num_features, H, W).
 
     Counterpart of torch.nn.BatchNorm2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html
 
     Dependents:
         weight: shape (num_features,), or None with affine=False.
@@ -182,7 +182,7 @@ class DependentLazyBatchNorm2d(nn.LazyBatchNorm2d, DependentModule):
     Shape: (N, C, H, W) -> (N, C, H, W).
 
     Counterpart of torch.nn.LazyBatchNorm2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm2d.html
 
     Dependents:
         weight: shape (num_features,), or None with affine=False.
@@ -235,7 +235,7 @@ class DependentBatchNorm3d(AveragesOverAll, nn.BatchNorm3d, DependentModule):
     Shape: (N, num_features, D, H, W) -> (N, num_features, D, H, W).
 
     Counterpart of torch.nn.BatchNorm3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm3d.html
 
     Dependents:
         weight: shape (num_features,), or None with affine=False.
@@ -284,7 +284,7 @@ class DependentLazyBatchNorm3d(nn.LazyBatchNorm3d, DependentModule):
     Shape: (N, C, D, H, W) -> (N, C, D, H, W).
 
     Counterpart of torch.nn.LazyBatchNorm3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm3d.html
 
     Dependents:
         weight: shape (num_features,), or None with affine=False.
@@ -337,7 +337,7 @@ class DependentSyncBatchNorm(nn.SyncBatchNorm, DependentModule):
     Shape: (N, num_features, *) -> (N, num_features, *).
 
     Counterpart of torch.nn.SyncBatchNorm.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.SyncBatchNorm.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.SyncBatchNorm.html
 
     Dependents:
         weight: shape (num_features,), or None with affine=False.

@@ -23,7 +23,7 @@ class DependentChannelShuffle(nn.ChannelShuffle, DependentModule):
     Shape: (N, C, *) -> (N, C, *).
 
     Counterpart of torch.nn.ChannelShuffle.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ChannelShuffle.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ChannelShuffle.html
     """
 
     if TYPE_CHECKING:

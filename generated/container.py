@@ -50,7 +50,7 @@ class DependentSequential(  # pyright: ignore[reportIncompatibleVariableOverride
     """Calls its modules in turn, each with what the one before it returned.
 
     Counterpart of torch.nn.Sequential.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Sequential.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Sequential.html
 
     Dependents:
         those of the modules in it.
@@ -81,7 +81,7 @@ class DependentModuleList(  # pyright: ignore[reportIncompatibleVariableOverride
     """A list of modules; it has no forward.
 
     Counterpart of torch.nn.ModuleList.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ModuleList.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ModuleList.html
 
     Dependents:
         those of the modules in it.
@@ -100,7 +100,7 @@ class DependentModuleDict(  # pyright: ignore[reportIncompatibleVariableOverride
     """A dict of modules; it has no forward.
 
     Counterpart of torch.nn.ModuleDict.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ModuleDict.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ModuleDict.html
 
     Dependents:
         those of the modules in it.
@@ -116,7 +116,7 @@ class DependentParameterList(KeepsListedDependents, nn.ParameterList, DependentM
     """A list of parameters or other tensors; it has no forward.
 
     Counterpart of torch.nn.ParameterList.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ParameterList.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ParameterList.html
 
     Dependents:
         "0", "1", ...: one for each parameter in it, named by its index.
@@ -132,7 +132,7 @@ class DependentParameterDict(KeepsNamedDependents, nn.ParameterDict, DependentMo
     """A dict of parameters or other tensors; it has no forward.
 
     Counterpart of torch.nn.ParameterDict.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ParameterDict.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ParameterDict.html
 
     Dependents:
         [key]: one for each parameter in it, named by its key.

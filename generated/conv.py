@@ -30,7 +30,7 @@ class DependentConv1d(nn.Conv1d, DependentModule):
     Shape: (N, in_channels, L) -> (N, out_channels, L_out), or without N.
 
     Counterpart of torch.nn.Conv1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv1d.html
 
     Dependents:
         weight: shape (out_channels, in_channels // groups, *kernel_size).
@@ -85,7 +85,7 @@ class DependentConv2d(nn.Conv2d, DependentModule):
     Shape: (N, in_channels, H, W) -> (N, out_channels, H_out, W_out), or without N.
 
     Counterpart of torch.nn.Conv2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html
 
     Dependents:
         weight: shape (out_channels, in_channels // groups, *kernel_size).
@@ -140,7 +140,7 @@ class DependentConv3d(nn.Conv3d, DependentModule):
     Shape: (N, in_channels, D, H, W) -> (N, out_channels, D_out, H_out, W_out), or without N.
 
     Counterpart of torch.nn.Conv3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv3d.html
 
     Dependents:
         weight: shape (out_channels, in_channels // groups, *kernel_size).
@@ -196,7 +196,7 @@ class DependentConvTranspose1d(nn.ConvTranspose1d, DependentModule):
     Shape: (N, in_channels, L) -> (N, out_channels, L_out), or without N.
 
     Counterpart of torch.nn.ConvTranspose1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose1d.html
 
     Dependents:
         weight: shape (in_channels, out_channels // groups, *kernel_size).
@@ -251,7 +251,7 @@ class DependentConvTranspose2d(nn.ConvTranspose2d, DependentModule):
     Shape: (N, in_channels, H, W) -> (N, out_channels, H_out, W_out), or without N.
 
     Counterpart of torch.nn.ConvTranspose2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html
 
     Dependents:
         weight: shape (in_channels, out_channels // groups, *kernel_size).
@@ -306,7 +306,7 @@ class DependentConvTranspose3d(nn.ConvTranspose3d, DependentModule):
     Shape: (N, in_channels, D, H, W) -> (N, out_channels, D_out, H_out, W_out), or without N.
 
     Counterpart of torch.nn.ConvTranspose3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose3d.html
 
     Dependents:
         weight: shape (in_channels, out_channels // groups, *kernel_size).
@@ -360,7 +360,7 @@ class DependentLazyConv1d(nn.LazyConv1d, DependentConv1d):
     Shape: (N, in_channels, L) -> (N, out_channels, L_out), or without N.
 
     Counterpart of torch.nn.LazyConv1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConv1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConv1d.html
 
     Dependents:
         weight: shape (out_channels, in_channels // groups, *kernel_size).
@@ -399,7 +399,7 @@ class DependentLazyConv2d(nn.LazyConv2d, DependentConv2d):
     Shape: (N, in_channels, H, W) -> (N, out_channels, H_out, W_out), or without N.
 
     Counterpart of torch.nn.LazyConv2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConv2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConv2d.html
 
     Dependents:
         weight: shape (out_channels, in_channels // groups, *kernel_size).
@@ -438,7 +438,7 @@ class DependentLazyConv3d(nn.LazyConv3d, DependentConv3d):
     Shape: (N, in_channels, D, H, W) -> (N, out_channels, D_out, H_out, W_out), or without N.
 
     Counterpart of torch.nn.LazyConv3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConv3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConv3d.html
 
     Dependents:
         weight: shape (out_channels, in_channels // groups, *kernel_size).
@@ -478,7 +478,7 @@ class DependentLazyConvTranspose1d(nn.LazyConvTranspose1d, DependentConvTranspos
     Shape: (N, in_channels, L) -> (N, out_channels, L_out), or without N.
 
     Counterpart of torch.nn.LazyConvTranspose1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose1d.html
 
     Dependents:
         weight: shape (in_channels, out_channels // groups, *kernel_size).
@@ -519,7 +519,7 @@ class DependentLazyConvTranspose2d(nn.LazyConvTranspose2d, DependentConvTranspos
     Shape: (N, in_channels, H, W) -> (N, out_channels, H_out, W_out), or without N.
 
     Counterpart of torch.nn.LazyConvTranspose2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose2d.html
 
     Dependents:
         weight: shape (in_channels, out_channels // groups, *kernel_size).
@@ -560,7 +560,7 @@ class DependentLazyConvTranspose3d(nn.LazyConvTranspose3d, DependentConvTranspos
     Shape: (N, in_channels, D, H, W) -> (N, out_channels, D_out, H_out, W_out), or without N.
 
     Counterpart of torch.nn.LazyConvTranspose3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose3d.html
 
     Dependents:
         weight: shape (in_channels, out_channels // groups, *kernel_size).

@@ -24,7 +24,7 @@ class DependentPairwiseDistance(nn.PairwiseDistance, DependentModule):
     Shape: (*, D), (*, D) -> (*), or (*, 1) with keepdim=True.
 
     Counterpart of torch.nn.PairwiseDistance.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.PairwiseDistance.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.PairwiseDistance.html
     """
 
     if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class DependentCosineSimilarity(nn.CosineSimilarity, DependentModule):
     """`sum(x1 * x2) / (max(norm(x1), eps) * max(norm(x2), eps))` along dim.
 
     Counterpart of torch.nn.CosineSimilarity.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineSimilarity.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineSimilarity.html
     """
 
     if TYPE_CHECKING:

@@ -21,7 +21,7 @@ class DependentDropout(nn.Dropout, DependentModule):
     """In training each element is 0 with probability p, else `input / (1 - p)`.
 
     Counterpart of torch.nn.Dropout.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout.html
     """
 
     if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class DependentDropout1d(nn.Dropout1d, DependentModule):
     Shape: (N, C, L) -> (N, C, L), or without N.
 
     Counterpart of torch.nn.Dropout1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout1d.html
     """
 
     if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class DependentDropout2d(nn.Dropout2d, DependentModule):
     Shape: (N, C, H, W) -> (N, C, H, W).
 
     Counterpart of torch.nn.Dropout2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout2d.html
     """
 
     if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class DependentDropout3d(nn.Dropout3d, DependentModule):
     Shape: (N, C, D, H, W) -> (N, C, D, H, W), or without N.
 
     Counterpart of torch.nn.Dropout3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout3d.html
     """
 
     if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class DependentAlphaDropout(nn.AlphaDropout, DependentModule):
     Dropped elements get SELU's lowest value, then all are scaled and shifted: for SELU.
 
     Counterpart of torch.nn.AlphaDropout.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AlphaDropout.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.AlphaDropout.html
     """
 
     if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class DependentFeatureAlphaDropout(nn.FeatureAlphaDropout, DependentModule):
     Like AlphaDropout, but for whole channels.
 
     Counterpart of torch.nn.FeatureAlphaDropout.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.FeatureAlphaDropout.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.FeatureAlphaDropout.html
     """
 
     if TYPE_CHECKING:

@@ -21,7 +21,7 @@ class DependentFlatten(nn.Flatten, DependentModule):
     """Joins the dimensions from start_dim to end_dim into one.
 
     Counterpart of torch.nn.Flatten.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Flatten.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Flatten.html
     """
 
     if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class DependentUnflatten(nn.Unflatten, DependentModule):
     """Splits the dimension dim into those of unflattened_size.
 
     Counterpart of torch.nn.Unflatten.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Unflatten.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Unflatten.html
     """
 
     if TYPE_CHECKING:

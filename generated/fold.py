@@ -25,7 +25,7 @@ class DependentFold(nn.Fold, DependentModule):
     Shape: (N, columns, windows) -> (N, C, H, W), or without N.
 
     Counterpart of torch.nn.Fold.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Fold.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Fold.html
     """
 
     if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class DependentUnfold(nn.Unfold, DependentModule):
     Shape: (N, C, H, W) -> (N, C * K, windows), or without N.
 
     Counterpart of torch.nn.Unfold.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Unfold.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Unfold.html
     """
 
     if TYPE_CHECKING:

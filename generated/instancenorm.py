@@ -30,7 +30,7 @@ class DependentInstanceNorm1d(nn.InstanceNorm1d, DependentModule):
     Shape: (N, num_features, L) -> (N, num_features, L), or without N.
 
     Counterpart of torch.nn.InstanceNorm1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.InstanceNorm1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.InstanceNorm1d.html
 
     Dependents:
         weight: shape (num_features,), or None with affine=False.
@@ -79,7 +79,7 @@ class DependentLazyInstanceNorm1d(nn.LazyInstanceNorm1d, DependentModule):
     Shape: (N, C, L) -> (N, C, L), or without N.
 
     Counterpart of torch.nn.LazyInstanceNorm1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm1d.html
 
     Dependents:
         weight: shape (num_features,), or None with affine=False.
@@ -132,7 +132,7 @@ class DependentInstanceNorm2d(nn.InstanceNorm2d, DependentModule):
     Shape: (N, num_features, H, W) -> (N, num_features, H, W), or without N.
 
     Counterpart of torch.nn.InstanceNorm2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.InstanceNorm2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.InstanceNorm2d.html
 
     Dependents:
         weight: shape (num_features,), or None with affine=False.
@@ -181,7 +181,7 @@ class DependentLazyInstanceNorm2d(nn.LazyInstanceNorm2d, DependentModule):
     Shape: (N, C, H, W) -> (N, C, H, W), or without N.
 
     Counterpart of torch.nn.LazyInstanceNorm2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm2d.html
 
     Dependents:
         weight: shape (num_features,), or None with affine=False.
@@ -234,7 +234,7 @@ class DependentInstanceNorm3d(nn.InstanceNorm3d, DependentModule):
     Shape: (N, num_features, D, H, W) -> (N, num_features, D, H, W), or without N.
 
     Counterpart of torch.nn.InstanceNorm3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.InstanceNorm3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.InstanceNorm3d.html
 
     Dependents:
         weight: shape (num_features,), or None with affine=False.
@@ -283,7 +283,7 @@ class DependentLazyInstanceNorm3d(nn.LazyInstanceNorm3d, DependentModule):
     Shape: (N, C, D, H, W) -> (N, C, D, H, W), or without N.
 
     Counterpart of torch.nn.LazyInstanceNorm3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm3d.html
 
     Dependents:
         weight: shape (num_features,), or None with affine=False.

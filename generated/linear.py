@@ -28,7 +28,7 @@ class DependentIdentity(nn.Identity, DependentModule):
     """The input itself; whatever the constructor is given.
 
     Counterpart of torch.nn.Identity.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Identity.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Identity.html
     """
 
     if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class DependentLinear(nn.Linear, DependentModule):
     Shape: (*, in_features) -> (*, out_features).
 
     Counterpart of torch.nn.Linear.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html
 
     Dependents:
         weight: shape (out_features, in_features).
@@ -119,7 +119,7 @@ class DependentBilinear(nn.Bilinear, DependentModule):
     Shape: (*, in1_features), (*, in2_features) -> (*, out_features).
 
     Counterpart of torch.nn.Bilinear.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Bilinear.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Bilinear.html
 
     Dependents:
         weight: shape (out_features, in1_features, in2_features).
@@ -166,7 +166,7 @@ class DependentLazyLinear(nn.LazyLinear, DependentLinear):
     Shape: (*, in_features) -> (*, out_features).
 
     Counterpart of torch.nn.LazyLinear.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyLinear.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyLinear.html
 
     Dependents:
         weight: shape (out_features, in_features).

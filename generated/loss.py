@@ -34,7 +34,7 @@ class DependentL1Loss(nn.L1Loss, DependentModule):
     Shape: (*), (*) -> (), or (*) with reduction='none'.
 
     Counterpart of torch.nn.L1Loss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.L1Loss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.L1Loss.html
     """
 
     if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class DependentNLLLoss(nn.NLLLoss, DependentModule):
     Shape: (N, C, *), (N, *) -> (), or (N, *) with reduction='none'; or without N.
 
     Counterpart of torch.nn.NLLLoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html
     """
 
     if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class DependentPoissonNLLLoss(nn.PoissonNLLLoss, DependentModule):
     Shape: (*), (*) -> (), or (*) with reduction='none'.
 
     Counterpart of torch.nn.PoissonNLLLoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html
     """
 
     if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class DependentGaussianNLLLoss(nn.GaussianNLLLoss, DependentModule):
     A var below eps counts as eps. With full=True, `log(2 * pi) / 2` is added.
 
     Counterpart of torch.nn.GaussianNLLLoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.GaussianNLLLoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.GaussianNLLLoss.html
     """
 
     if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class DependentKLDivLoss(nn.KLDivLoss, DependentModule):
     Shape: (*), (*) -> (), or (*) with reduction='none'.
 
     Counterpart of torch.nn.KLDivLoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.KLDivLoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.KLDivLoss.html
     """
 
     if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class DependentMSELoss(nn.MSELoss, DependentModule):
     Shape: (*), (*) -> (), or (*) with reduction='none'.
 
     Counterpart of torch.nn.MSELoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MSELoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.MSELoss.html
     """
 
     if TYPE_CHECKING:
@@ -236,7 +236,7 @@ class DependentBCELoss(nn.BCELoss, DependentModule):
     Shape: (*), (*) -> (), or (*) with reduction='none'.
 
     Counterpart of torch.nn.BCELoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html
     """
 
     if TYPE_CHECKING:
@@ -264,7 +264,7 @@ class DependentBCEWithLogitsLoss(nn.BCEWithLogitsLoss, DependentModule):
     Shape: (*), (*) -> (), or (*) with reduction='none'.
 
     Counterpart of torch.nn.BCEWithLogitsLoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html
     """
 
     if TYPE_CHECKING:
@@ -293,7 +293,7 @@ class DependentHingeEmbeddingLoss(nn.HingeEmbeddingLoss, DependentModule):
     Shape: (*), (*) -> (), or (*) with reduction='none'.
 
     Counterpart of torch.nn.HingeEmbeddingLoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.HingeEmbeddingLoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.HingeEmbeddingLoss.html
     """
 
     if TYPE_CHECKING:
@@ -321,7 +321,7 @@ class DependentMultiLabelMarginLoss(nn.MultiLabelMarginLoss, DependentModule):
     Shape: (N, C), (N, C) -> (), or (N) with reduction='none'; or without N.
 
     Counterpart of torch.nn.MultiLabelMarginLoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelMarginLoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelMarginLoss.html
     """
 
     if TYPE_CHECKING:
@@ -348,7 +348,7 @@ class DependentSmoothL1Loss(nn.SmoothL1Loss, DependentModule):
     Shape: (*), (*) -> (), or (*) with reduction='none'.
 
     Counterpart of torch.nn.SmoothL1Loss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.SmoothL1Loss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.SmoothL1Loss.html
     """
 
     if TYPE_CHECKING:
@@ -376,7 +376,7 @@ class DependentHuberLoss(nn.HuberLoss, DependentModule):
     Shape: (*), (*) -> (), or (*) with reduction='none'.
 
     Counterpart of torch.nn.HuberLoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.HuberLoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.HuberLoss.html
     """
 
     if TYPE_CHECKING:
@@ -396,7 +396,7 @@ class DependentSoftMarginLoss(nn.SoftMarginLoss, DependentModule):
     Shape: (*), (*) -> (), or (*) with reduction='none'.
 
     Counterpart of torch.nn.SoftMarginLoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.SoftMarginLoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.SoftMarginLoss.html
     """
 
     if TYPE_CHECKING:
@@ -421,7 +421,7 @@ class DependentCrossEntropyLoss(nn.CrossEntropyLoss, DependentModule):
     Each class may have a weight. A target may be a probability for each class, too.
 
     Counterpart of torch.nn.CrossEntropyLoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
     """
 
     if TYPE_CHECKING:
@@ -456,7 +456,7 @@ class DependentLinearCrossEntropyLoss(
     """CrossEntropyLoss of `linear(input)`, if need be in chunks, to save memory.
 
     Counterpart of torch.nn.LinearCrossEntropyLoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LinearCrossEntropyLoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LinearCrossEntropyLoss.html
 
     Dependents:
         those of its submodule linear.
@@ -494,7 +494,7 @@ class DependentMultiLabelSoftMarginLoss(nn.MultiLabelSoftMarginLoss, DependentMo
     Shape: (N, C), (N, C) -> (), or (N) with reduction='none'; or without N.
 
     Counterpart of torch.nn.MultiLabelSoftMarginLoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelSoftMarginLoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelSoftMarginLoss.html
     """
 
     if TYPE_CHECKING:
@@ -524,7 +524,7 @@ class DependentCosineEmbeddingLoss(nn.CosineEmbeddingLoss, DependentModule):
     Shape: (N, D), (N, D), (N) -> (), or (N) with reduction='none'; or without N.
 
     Counterpart of torch.nn.CosineEmbeddingLoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineEmbeddingLoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineEmbeddingLoss.html
     """
 
     if TYPE_CHECKING:
@@ -554,7 +554,7 @@ class DependentMarginRankingLoss(nn.MarginRankingLoss, DependentModule):
     Shape: (*), (*), (*) -> (), or (*) with reduction='none'.
 
     Counterpart of torch.nn.MarginRankingLoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MarginRankingLoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.MarginRankingLoss.html
     """
 
     if TYPE_CHECKING:
@@ -584,7 +584,7 @@ class DependentMultiMarginLoss(nn.MultiMarginLoss, DependentModule):
     Shape: (N, C), (N) -> (), or (N) with reduction='none'; or without N.
 
     Counterpart of torch.nn.MultiMarginLoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiMarginLoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiMarginLoss.html
     """
 
     if TYPE_CHECKING:
@@ -622,7 +622,7 @@ class DependentTripletMarginLoss(nn.TripletMarginLoss, DependentModule):
     Shape: (N, D), (N, D), (N, D) -> (), or (N) with reduction='none'; or without N.
 
     Counterpart of torch.nn.TripletMarginLoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.TripletMarginLoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.TripletMarginLoss.html
     """
 
     if TYPE_CHECKING:
@@ -661,7 +661,7 @@ class DependentTripletMarginWithDistanceLoss(nn.TripletMarginWithDistanceLoss, D
     d(anchor, negative) where it is less.
 
     Counterpart of torch.nn.TripletMarginWithDistanceLoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.TripletMarginWithDistanceLoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.TripletMarginWithDistanceLoss.html
     """
 
     if TYPE_CHECKING:
@@ -699,7 +699,7 @@ class DependentCTCLoss(nn.CTCLoss, DependentModule):
     Shape: (T, N, C), (N, S), (N), (N) -> (), or (N) with reduction='none'; or without N.
 
     Counterpart of torch.nn.CTCLoss.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.CTCLoss.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.CTCLoss.html
     """
 
     if TYPE_CHECKING:

@@ -32,7 +32,7 @@ class DependentLocalResponseNorm(nn.LocalResponseNorm, DependentModule):
     Shape: (N, C, *) -> (N, C, *).
 
     Counterpart of torch.nn.LocalResponseNorm.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LocalResponseNorm.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LocalResponseNorm.html
     """
 
     if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class DependentCrossMapLRN2d(NormalisesPlainly, nn.CrossMapLRN2d, DependentModul
     Shape: (N, C, H, W) -> (N, C, H, W).
 
     Counterpart of torch.nn.CrossMapLRN2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossMapLRN2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossMapLRN2d.html
     """
 
     if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class DependentLayerNorm(nn.LayerNorm, DependentModule):
     Shape: (*, *normalized_shape) -> (*, *normalized_shape).
 
     Counterpart of torch.nn.LayerNorm.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html
 
     Dependents:
         weight: shape normalized_shape, or None with elementwise_affine=False.
@@ -129,7 +129,7 @@ class DependentGroupNorm(nn.GroupNorm, DependentModule):
     Shape: (N, num_channels, *) -> (N, num_channels, *).
 
     Counterpart of torch.nn.GroupNorm.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.GroupNorm.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.GroupNorm.html
 
     Dependents:
         weight: shape (num_channels,), or None with affine=False.
@@ -180,7 +180,7 @@ class DependentRMSNorm(nn.RMSNorm, DependentModule):
     Shape: (*, *normalized_shape) -> (*, *normalized_shape).
 
     Counterpart of torch.nn.RMSNorm.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.RMSNorm.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.RMSNorm.html
 
     Dependents:
         weight: shape normalized_shape, or None with elementwise_affine=False.

@@ -23,7 +23,7 @@ class DependentCircularPad1d(nn.CircularPad1d, DependentModule):
     The padding is (left, right).
 
     Counterpart of torch.nn.CircularPad1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.CircularPad1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.CircularPad1d.html
     """
 
     if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class DependentCircularPad2d(nn.CircularPad2d, DependentModule):
     The padding is (left, right, top, bottom).
 
     Counterpart of torch.nn.CircularPad2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.CircularPad2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.CircularPad2d.html
     """
 
     if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class DependentCircularPad3d(nn.CircularPad3d, DependentModule):
     The padding is (left, right, top, bottom, front, back).
 
     Counterpart of torch.nn.CircularPad3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.CircularPad3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.CircularPad3d.html
     """
 
     if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class DependentConstantPad1d(nn.ConstantPad1d, DependentModule):
     The padding is (left, right).
 
     Counterpart of torch.nn.ConstantPad1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConstantPad1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ConstantPad1d.html
     """
 
     if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class DependentConstantPad2d(nn.ConstantPad2d, DependentModule):
     The padding is (left, right, top, bottom).
 
     Counterpart of torch.nn.ConstantPad2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConstantPad2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ConstantPad2d.html
     """
 
     if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class DependentConstantPad3d(nn.ConstantPad3d, DependentModule):
     The padding is (left, right, top, bottom, front, back).
 
     Counterpart of torch.nn.ConstantPad3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ConstantPad3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ConstantPad3d.html
     """
 
     if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class DependentReflectionPad1d(nn.ReflectionPad1d, DependentModule):
     The padding is (left, right).
 
     Counterpart of torch.nn.ReflectionPad1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReflectionPad1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ReflectionPad1d.html
     """
 
     if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class DependentReflectionPad2d(nn.ReflectionPad2d, DependentModule):
     The padding is (left, right, top, bottom).
 
     Counterpart of torch.nn.ReflectionPad2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReflectionPad2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ReflectionPad2d.html
     """
 
     if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class DependentReflectionPad3d(nn.ReflectionPad3d, DependentModule):
     The padding is (left, right, top, bottom, front, back).
 
     Counterpart of torch.nn.ReflectionPad3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReflectionPad3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ReflectionPad3d.html
     """
 
     if TYPE_CHECKING:
@@ -202,7 +202,7 @@ class DependentReplicationPad1d(nn.ReplicationPad1d, DependentModule):
     The padding is (left, right).
 
     Counterpart of torch.nn.ReplicationPad1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReplicationPad1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ReplicationPad1d.html
     """
 
     if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class DependentReplicationPad2d(nn.ReplicationPad2d, DependentModule):
     The padding is (left, right, top, bottom).
 
     Counterpart of torch.nn.ReplicationPad2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReplicationPad2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ReplicationPad2d.html
     """
 
     if TYPE_CHECKING:
@@ -242,7 +242,7 @@ class DependentReplicationPad3d(nn.ReplicationPad3d, DependentModule):
     The padding is (left, right, top, bottom, front, back).
 
     Counterpart of torch.nn.ReplicationPad3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ReplicationPad3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ReplicationPad3d.html
     """
 
     if TYPE_CHECKING:
@@ -262,7 +262,7 @@ class DependentZeroPad1d(nn.ZeroPad1d, DependentConstantPad1d):
     The padding is (left, right).
 
     Counterpart of torch.nn.ZeroPad1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ZeroPad1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ZeroPad1d.html
     """
 
     if TYPE_CHECKING:
@@ -277,7 +277,7 @@ class DependentZeroPad2d(nn.ZeroPad2d, DependentConstantPad2d):
     The padding is (left, right, top, bottom).
 
     Counterpart of torch.nn.ZeroPad2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ZeroPad2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ZeroPad2d.html
     """
 
     if TYPE_CHECKING:
@@ -292,7 +292,7 @@ class DependentZeroPad3d(nn.ZeroPad3d, DependentConstantPad3d):
     The padding is (left, right, top, bottom, front, back).
 
     Counterpart of torch.nn.ZeroPad3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.ZeroPad3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ZeroPad3d.html
     """
 
     if TYPE_CHECKING:

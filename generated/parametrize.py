@@ -22,7 +22,7 @@ class DependentParametrizationList(ParametrizationList, DependentModuleList):
     """Computes a parametrized tensor: puts the original through each module in turn.
 
     Counterpart of torch.nn.utils.parametrize.ParametrizationList.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.parametrize.ParametrizationList.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.parametrize.ParametrizationList.html
 
     Dependents:
         original: what the tensor is computed from; shape as the first module takes it.

@@ -23,7 +23,7 @@ class DependentPixelShuffle(nn.PixelShuffle, DependentModule):
     Shape: (*, C * upscale_factor**2, H, W) -> (*, C, H * upscale_factor, W * upscale_factor).
 
     Counterpart of torch.nn.PixelShuffle.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.PixelShuffle.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.PixelShuffle.html
     """
 
     if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class DependentPixelUnshuffle(nn.PixelUnshuffle, DependentModule):
     Shape: (*, C, H * downscale_factor, W * downscale_factor) -> (*, C * downscale_factor**2, H, W).
 
     Counterpart of torch.nn.PixelUnshuffle.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.PixelUnshuffle.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.PixelUnshuffle.html
     """
 
     if TYPE_CHECKING:

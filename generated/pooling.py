@@ -25,7 +25,7 @@ class DependentMaxPool1d(nn.MaxPool1d, DependentModule):
     Shape: (N, C, L) -> (N, C, L_out), and indices if asked for; or without N.
 
     Counterpart of torch.nn.MaxPool1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool1d.html
     """
 
     if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class DependentMaxPool2d(nn.MaxPool2d, DependentModule):
     Shape: (N, C, H, W) -> (N, C, H_out, W_out), and indices if asked for; or without N.
 
     Counterpart of torch.nn.MaxPool2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool2d.html
     """
 
     if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class DependentMaxPool3d(nn.MaxPool3d, DependentModule):
     Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), and indices if asked for; or without N.
 
     Counterpart of torch.nn.MaxPool3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool3d.html
     """
 
     if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class DependentMaxUnpool1d(nn.MaxUnpool1d, DependentModule):
     """Puts each value where MaxPool1d found it, which indices say; elsewhere zeros.
 
     Counterpart of torch.nn.MaxUnpool1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool1d.html
     """
 
     if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class DependentMaxUnpool2d(nn.MaxUnpool2d, DependentModule):
     """Puts each value where MaxPool2d found it, which indices say; elsewhere zeros.
 
     Counterpart of torch.nn.MaxUnpool2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool2d.html
     """
 
     if TYPE_CHECKING:
@@ -208,7 +208,7 @@ class DependentMaxUnpool3d(nn.MaxUnpool3d, DependentModule):
     """Puts each value where MaxPool3d found it, which indices say; elsewhere zeros.
 
     Counterpart of torch.nn.MaxUnpool3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool3d.html
     """
 
     if TYPE_CHECKING:
@@ -248,7 +248,7 @@ class DependentAvgPool1d(nn.AvgPool1d, DependentModule):
     Shape: (N, C, L) -> (N, C, L_out), or without N.
 
     Counterpart of torch.nn.AvgPool1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool1d.html
     """
 
     if TYPE_CHECKING:
@@ -285,7 +285,7 @@ class DependentAvgPool2d(nn.AvgPool2d, DependentModule):
     Shape: (N, C, H, W) -> (N, C, H_out, W_out), or without N.
 
     Counterpart of torch.nn.AvgPool2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool2d.html
     """
 
     if TYPE_CHECKING:
@@ -324,7 +324,7 @@ class DependentAvgPool3d(nn.AvgPool3d, DependentModule):
     Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), or without N.
 
     Counterpart of torch.nn.AvgPool3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool3d.html
     """
 
     if TYPE_CHECKING:
@@ -362,7 +362,7 @@ class DependentFractionalMaxPool2d(nn.FractionalMaxPool2d, DependentModule):
     Shape: (N, C, H, W) -> (N, C, H_out, W_out), and indices if asked for; or without N.
 
     Counterpart of torch.nn.FractionalMaxPool2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.FractionalMaxPool2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.FractionalMaxPool2d.html
     """
 
     if TYPE_CHECKING:
@@ -399,7 +399,7 @@ class DependentFractionalMaxPool3d(nn.FractionalMaxPool3d, DependentModule):
     Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), and indices if asked for; or without N.
 
     Counterpart of torch.nn.FractionalMaxPool3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.FractionalMaxPool3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.FractionalMaxPool3d.html
     """
 
     if TYPE_CHECKING:
@@ -436,7 +436,7 @@ class DependentLPPool1d(nn.LPPool1d, DependentModule):
     Shape: (N, C, L) -> (N, C, L_out), or without N.
 
     Counterpart of torch.nn.LPPool1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool1d.html
     """
 
     if TYPE_CHECKING:
@@ -466,7 +466,7 @@ class DependentLPPool2d(nn.LPPool2d, DependentModule):
     Shape: (N, C, H, W) -> (N, C, H_out, W_out), or without N.
 
     Counterpart of torch.nn.LPPool2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool2d.html
     """
 
     if TYPE_CHECKING:
@@ -496,7 +496,7 @@ class DependentLPPool3d(nn.LPPool3d, DependentModule):
     Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), or without N.
 
     Counterpart of torch.nn.LPPool3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool3d.html
     """
 
     if TYPE_CHECKING:
@@ -526,7 +526,7 @@ class DependentAdaptiveMaxPool1d(nn.AdaptiveMaxPool1d, DependentModule):
     Shape: (N, C, L) -> (N, C, L_out), and indices if asked for; or without N.
 
     Counterpart of torch.nn.AdaptiveMaxPool1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool1d.html
     """
 
     if TYPE_CHECKING:
@@ -555,7 +555,7 @@ class DependentAdaptiveMaxPool2d(nn.AdaptiveMaxPool2d, DependentModule):
     Shape: (N, C, H, W) -> (N, C, H_out, W_out), and indices if asked for; or without N.
 
     Counterpart of torch.nn.AdaptiveMaxPool2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool2d.html
     """
 
     if TYPE_CHECKING:
@@ -584,7 +584,7 @@ class DependentAdaptiveMaxPool3d(nn.AdaptiveMaxPool3d, DependentModule):
     Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), and indices if asked for; or without N.
 
     Counterpart of torch.nn.AdaptiveMaxPool3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool3d.html
     """
 
     if TYPE_CHECKING:
@@ -613,7 +613,7 @@ class DependentAdaptiveAvgPool1d(nn.AdaptiveAvgPool1d, DependentModule):
     Shape: (N, C, L) -> (N, C, output_size), or without N.
 
     Counterpart of torch.nn.AdaptiveAvgPool1d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool1d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool1d.html
     """
 
     if TYPE_CHECKING:
@@ -635,7 +635,7 @@ class DependentAdaptiveAvgPool2d(nn.AdaptiveAvgPool2d, DependentModule):
     Shape: (N, C, H, W) -> (N, C, H_out, W_out), or without N.
 
     Counterpart of torch.nn.AdaptiveAvgPool2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool2d.html
     """
 
     if TYPE_CHECKING:
@@ -657,7 +657,7 @@ class DependentAdaptiveAvgPool3d(nn.AdaptiveAvgPool3d, DependentModule):
     Shape: (N, C, D, H, W) -> (N, C, D_out, H_out, W_out), or without N.
 
     Counterpart of torch.nn.AdaptiveAvgPool3d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool3d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool3d.html
     """
 
     if TYPE_CHECKING:

@@ -32,7 +32,7 @@ class DependentRNNBase(FlatWeights, nn.RNNBase, DependentModule):
     G is `4 if mode == 'LSTM' else 3 if mode == 'GRU' else 1`.
 
     Counterpart of torch.nn.RNNBase.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.RNNBase.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.RNNBase.html
 
     Dependents:
         weight_ih_l[k], weight_ih_l[k]_reverse: shape (G * hidden_size, W).
@@ -72,7 +72,7 @@ class DependentRNN(StepsPlainly, nn.RNN, DependentRNNBase):
     or without N.
 
     Counterpart of torch.nn.RNN.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html
 
     Dependents:
         weight_ih_l[k], weight_ih_l[k]_reverse: shape (hidden_size, W).
@@ -135,7 +135,7 @@ class DependentLSTM(  # pyright: ignore[reportIncompatibleMethodOverride]
     or without N.
 
     Counterpart of torch.nn.LSTM.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html
 
     Dependents:
         weight_ih_l[k], weight_ih_l[k]_reverse: shape (4 * hidden_size, W).
@@ -201,7 +201,7 @@ class DependentGRU(StepsPlainly, nn.GRU, DependentRNNBase):
     or without N.
 
     Counterpart of torch.nn.GRU.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.GRU.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.GRU.html
 
     Dependents:
         weight_ih_l[k], weight_ih_l[k]_reverse: shape (3 * hidden_size, W).
@@ -300,7 +300,7 @@ class DependentRNNCell(StepsPlainly, nn.RNNCell, DependentRNNCellBase):
     Shape: (N, input_size) -> (N, hidden_size), or without N.
 
     Counterpart of torch.nn.RNNCell.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.RNNCell.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.RNNCell.html
 
     Dependents:
         weight_ih: shape (hidden_size, input_size).
@@ -336,7 +336,7 @@ class DependentLSTMCell(StepsPlainly, nn.LSTMCell, DependentRNNCellBase):
     Shape: (N, input_size) -> (N, hidden_size), (N, hidden_size), or without N.
 
     Counterpart of torch.nn.LSTMCell.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTMCell.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTMCell.html
 
     Dependents:
         weight_ih: shape (4 * hidden_size, input_size).
@@ -376,7 +376,7 @@ class DependentGRUCell(StepsPlainly, nn.GRUCell, DependentRNNCellBase):
     Shape: (N, input_size) -> (N, hidden_size), or without N.
 
     Counterpart of torch.nn.GRUCell.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.GRUCell.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.GRUCell.html
 
     Dependents:
         weight_ih: shape (3 * hidden_size, input_size).

@@ -32,7 +32,7 @@ class DependentEmbedding(Renormalises, nn.Embedding, DependentModule):
     Shape: (*) -> (*, embedding_dim).
 
     Counterpart of torch.nn.Embedding.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html
 
     Dependents:
         weight: shape (num_embeddings, embedding_dim).
@@ -89,7 +89,7 @@ class DependentEmbeddingBag(Renormalises, nn.EmbeddingBag, DependentModule):
     Bags are the rows of a 2-dimensional input; or input is flat, and they start at offsets.
 
     Counterpart of torch.nn.EmbeddingBag.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.EmbeddingBag.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.EmbeddingBag.html
 
     Dependents:
         weight: shape (num_embeddings, embedding_dim).

@@ -37,7 +37,7 @@ class DependentTransformer(nn.Transformer, DependentModule):
     Shape: (S, N, d_model), (L, N, d_model) -> (L, N, d_model), or without N.
 
     Counterpart of torch.nn.Transformer.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Transformer.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Transformer.html
 
     Dependents:
         those of its submodules encoder, decoder.
@@ -100,7 +100,7 @@ class DependentTransformerEncoder(CallsPlainForms, nn.TransformerEncoder, Depend
     """Calls num_layers copies of encoder_layer in turn, then norm if there is one.
 
     Counterpart of torch.nn.TransformerEncoder.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerEncoder.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerEncoder.html
 
     Dependents:
         those of its submodules layers, norm.
@@ -139,7 +139,7 @@ class DependentTransformerDecoder(nn.TransformerDecoder, DependentModule):
     """Calls num_layers copies of decoder_layer in turn, all with memory, then norm.
 
     Counterpart of torch.nn.TransformerDecoder.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerDecoder.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerDecoder.html
 
     Dependents:
         those of its submodules layers, norm.
@@ -192,7 +192,7 @@ class DependentTransformerEncoderLayer(
     Shape: (L, N, d_model) -> (L, N, d_model), or without N.
 
     Counterpart of torch.nn.TransformerEncoderLayer.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerEncoderLayer.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerEncoderLayer.html
 
     Dependents:
         those of its submodules self_attn, linear1, linear2, norm1, norm2.
@@ -252,7 +252,7 @@ class DependentTransformerDecoderLayer(nn.TransformerDecoderLayer, DependentModu
     Shape: (L, N, d_model), (S, N, d_model) -> (L, N, d_model), or without N.
 
     Counterpart of torch.nn.TransformerDecoderLayer.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerDecoderLayer.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerDecoderLayer.html
 
     Dependents:
         those of its submodules self_attn, multihead_attn, linear1, linear2, norm1, norm2, norm3.

@@ -25,7 +25,7 @@ class DependentUpsample(nn.Upsample, DependentModule):
     Shape: (N, C, *) -> (N, C, *_out).
 
     Counterpart of torch.nn.Upsample.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Upsample.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Upsample.html
     """
 
     if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class DependentUpsamplingNearest2d(nn.UpsamplingNearest2d, DependentUpsample):
     Shape: (N, C, H, W) -> (N, C, H_out, W_out).
 
     Counterpart of torch.nn.UpsamplingNearest2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.UpsamplingNearest2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.UpsamplingNearest2d.html
     """
 
     if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class DependentUpsamplingBilinear2d(nn.UpsamplingBilinear2d, DependentUpsample):
     Shape: (N, C, H, W) -> (N, C, H_out, W_out).
 
     Counterpart of torch.nn.UpsamplingBilinear2d.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.UpsamplingBilinear2d.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.UpsamplingBilinear2d.html
     """
 
     if TYPE_CHECKING:

@@ -45,7 +45,7 @@ class DependentLinear(nn.Linear, DependentModule):
     Shape: (*, in_features) -> (*, out_features).
 
     Counterpart of torch.nn.Linear.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html
 
     Dependents:
         weight: shape (out_features, in_features).
@@ -91,7 +91,7 @@ class DependentLazyLinear(nn.LazyLinear, DependentLinear):
     Shape: (*, in_features) -> (*, out_features).
 
     Counterpart of torch.nn.LazyLinear.
-    <https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyLinear.html>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyLinear.html
 
     Dependents:
         weight: shape (out_features, in_features).

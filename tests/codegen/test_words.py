@@ -42,7 +42,7 @@ def test_a_layer_of_a_later_torch_is_written_without_words(tmp_path):
 
     assert (
         '    """Counterpart of torch.nn.New.\n'
-        "    <https://docs.pytorch.org/docs/stable/generated/torch.nn.New.html>\n"
+        "    https://docs.pytorch.org/docs/stable/generated/torch.nn.New.html\n"
         '    """\n'
     ) in text
 
@@ -69,7 +69,7 @@ def test_all_that_may_be_said_is_in_the_docstring(tmp_path, monkeypatch):
         "    or without N.\n"
         "\n"
         "    Counterpart of torch.nn.Linear.\n"
-        "    <https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html>\n"
+        "    https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html\n"
         "\n"
         "    Dependents:\n"
         "        weight: as wide as it is long.\n"
