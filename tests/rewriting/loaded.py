@@ -59,9 +59,10 @@ def load(path: Path, name: str) -> Any:
     return module
 
 
-def load_both(path: Path, folder: Path, module: str, name: str) -> Files:
-    """Import a file, and its dependent version, which is written into a folder."""
+def load_both(path: Path, folder: Path, module: str, name: str, plain: Any = None) -> Files:
+    """Import a file, unless it is given, and its dependent version, written into a folder."""
     new = folder / f"dependent_{name}.py"
     text = path.read_text(encoding="utf-8")
     new.write_text(rewritten(text, module=module, keep_relative_imports=False).text, "utf-8")
-    return Files(load(path, f"plain_{name}"), load(new, f"dependent_{name}"))
+    dependent = load(new, f"dependent_{name}")
+    return Files(plain or load(path, f"plain_{name}"), dependent)

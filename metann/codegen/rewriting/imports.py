@@ -23,9 +23,9 @@ def drop_unused(changes: Changes, names: Names) -> None:
         return  # All it imports may be what others import from it.
     read, dropped = mentioned(names), changes.dropped
     for node, uses in _uses(names).items():
-        if _has_comment(node, names):
-            continue
         kept = [item for item in _aliases(node) if not _is_unused(item, uses, dropped, read)]
+        if len(kept) == len(_aliases(node)) or _has_comment(node, names):
+            continue
         if kept or _may_go(node, names, changes):
             changes.imports[node] = tuple(kept)
 
@@ -80,10 +80,9 @@ def _is_unused(
     name = alias.evaluated_alias or alias.evaluated_name.partition(".")[0]
     if alias.evaluated_alias == alias.evaluated_name or name in read:
         return False  # `import X as X` is a re-export.
-    if m.findall(alias, m.Comment()):
-        return False
     mine = uses.get(name, [])
-    return bool(mine) and all(use in dropped for use in mine)
+    is_dropped = bool(mine) and all(use in dropped for use in mine)
+    return is_dropped and not m.findall(alias, m.Comment())
 
 
 def _has_comment(node: ImportNode, names: Names) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
@@ -43,6 +44,7 @@ class Names:
         self._scopes: Mapping[cst.CSTNode, Scope | None] = found[ScopeProvider]
         self._parents: Mapping[cst.CSTNode, cst.CSTNode] = found[ParentNodeProvider]
         self._positions: Mapping[cst.CSTNode, CodeRange] = found[PositionProvider]
+        self._classes: dict[str, SourceClass | None] = {}
         self._found: dict[tuple[Bindings, str], str | None] = {}
 
     def all(self, kind: type[NodeT]) -> Iterator[NodeT]:
@@ -123,9 +125,16 @@ class Names:
         return self._found[bindings, dotted]
 
     def class_of(self, node: cst.CSTNode) -> SourceClass | None:
-        """The class of another file that an expression names, if that file was read."""
+        """The class of another file that an expression names, if it can be a module.
+
+        Looking for it may mean to read that file, and those that it imports from.
+        """
         qualified = self.qualified(node)
-        return None if qualified is None else self.library.find(qualified)
+        if qualified is None or not _may_be_module(qualified):
+            return None
+        if qualified not in self._classes:
+            self._classes[qualified] = self.library.find(qualified)
+        return self._classes[qualified]
 
     def definitions(self, node: cst.CSTNode) -> tuple[cst.ClassDef, ...]:
         """The classes of this file that a name stands for, if it stands for nothing else."""
@@ -214,6 +223,18 @@ class Names:
             if not dotted.startswith("_") and self.library.find(f"{star}.{dotted}") is not None:
                 return f"{star}.{dotted}"
         return None
+
+
+def _may_be_module(qualified: str) -> bool:
+    """Whether it looks like a class, and is of a package that has modules.
+
+    Example: "torch.nn.Linear" and "pkg.blocks.Block", but not "torch.Tensor" or "typing.Any"
+    """
+    package, _, rest = qualified.partition(".")
+    name = qualified.rpartition(".")[2].lstrip("_")
+    if not name[:1].isupper() or package in (*sys.stdlib_module_names, "builtins", "metann"):
+        return False
+    return package != "torch" or rest.startswith("nn.")
 
 
 def root_of(node: cst.CSTNode) -> cst.Name | None:
