@@ -229,6 +229,26 @@ if TYPE_CHECKING:
     from metann.generated.upsampling import (
         DependentUpsamplingNearest2d as DependentUpsamplingNearest2d,
     )
+else:  # To type checkers, every name would exist.
+
+    def __getattr__(name: str) -> object:
+        """Import the file of a counterpart when the counterpart is first asked for."""
+        if name not in FILES:
+            raise AttributeError(f"module 'metann.generated' has no attribute {name!r}")
+        file = f"metann.generated.{FILES[name]}"
+        try:
+            counterpart: object = getattr(import_module(file), name)
+        except (AttributeError, ImportError, TypeError) as error:
+            import torch
+
+            raise ImportError(
+                f"Asked for {name}, but {file} was generated from torch {TORCH_VERSION} and does "
+                f"not fit the torch {torch.__version__} that is installed here: {error}. Install "
+                f"torch {TORCH_VERSION}, or run `python tools/generate.py` in a checkout of metann."
+            ) from error
+        globals()[name] = counterpart
+        return counterpart
+
 
 __all__ = [
     "DependentAdaptiveAvgPool1d",
@@ -398,27 +418,6 @@ __all__ = [
     "DependentZeroPad2d",
     "DependentZeroPad3d",
 ]
-
-
-if not TYPE_CHECKING:  # To type checkers, every name would exist.
-
-    def __getattr__(name: str) -> object:
-        """Import the file of a counterpart when the counterpart is first asked for."""
-        if name not in FILES:
-            raise AttributeError(f"module 'metann.generated' has no attribute {name!r}")
-        file = f"metann.generated.{FILES[name]}"
-        try:
-            counterpart: object = getattr(import_module(file), name)
-        except (AttributeError, ImportError, TypeError) as error:
-            import torch
-
-            raise ImportError(
-                f"Asked for {name}, but {file} was generated from torch {TORCH_VERSION} and does "
-                f"not fit the torch {torch.__version__} that is installed here: {error}. Install "
-                f"torch {TORCH_VERSION}, or run `python tools/generate.py` in a checkout of metann."
-            ) from error
-        globals()[name] = counterpart
-        return counterpart
 
 
 def __dir__() -> list[str]:

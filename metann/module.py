@@ -70,7 +70,12 @@ class DependentModule(OwnHooks):
 
         return cast("Self", converted_by_call(*args, **kwargs))
 
-    if TYPE_CHECKING:  # An attribute: pyrefly 1.4 loses the overloads of a decorated method.
+    if TYPE_CHECKING:
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            """Convert a module and all its submodules in place; or initialise a subclass."""
+
+        # An attribute: pyrefly 1.4 loses the overloads of a decorated method.
         to_dependentmodule: ClassVar[ToDependent]
         """Turn a module into its counterpart, in place, and return it, typed as that."""
     else:
