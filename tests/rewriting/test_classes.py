@@ -469,3 +469,104 @@ def test_attributes_named_after_their_class_keep_their_names() -> None:
                 return x
         """,
     )
+
+
+def test_names_that_are_bound_in_unusual_ways_follow() -> None:
+    assert_rewrites(
+        """
+        from torch import nn
+
+        class Net(nn.Module): ...
+
+        def renew():
+            global Net
+            Net = type(Net)
+            del Net
+
+        def f(x):
+            class Inner(nn.Module): ...
+            def g():
+                nonlocal Inner
+                Inner = Net
+            match x:
+                case Net(net=1) | Inner(): return (Net2 := Net)
+            return Net2.Net, f(Net=Net, **{"x": Net}), lambda Net: Net, [Net for Net in x]
+        """,
+        """
+        from metann import DependentModule
+
+        class DependentNet(DependentModule): ...
+
+        def renew():
+            global DependentNet
+            DependentNet = type(DependentNet)
+            del DependentNet
+
+        def f(x):
+            class DependentInner(DependentModule): ...
+            def g():
+                nonlocal DependentInner
+                DependentInner = DependentNet
+            match x:
+                case DependentNet(net=1) | DependentInner(): return (Net2 := DependentNet)
+            return Net2.Net, f(Net=DependentNet, **{"x": DependentNet}), lambda Net: Net, [Net for Net in x]
+        """,  # noqa: E501
+    )
+
+
+def test_new_syntax_for_types() -> None:
+    assert_rewrites(
+        """
+        from torch import nn
+
+        type Layers = list[nn.Linear | Net]
+
+        class Net[T: nn.Linear](nn.Module):
+            inner: T
+
+        def f[N: Net](net: N) -> Net[nn.Linear]: ...
+        """,
+        """
+        from metann import DependentModule
+        from torch import nn
+
+        type Layers = list[nn.Linear | DependentNet]
+
+        class DependentNet[T: nn.Linear](DependentModule):
+            inner: T
+
+        def f[N: DependentNet](net: N) -> DependentNet[nn.Linear]: ...
+        """,
+    )
+
+
+def test_a_base_may_have_been_given_another_name() -> None:
+    assert_rewrites(
+        """
+        from torch import nn
+
+        Base, Conv = nn.Module, nn.Conv2d
+        Layer = nn.Linear
+        Mine = Layer
+        Self = Self
+
+        class Net(Mine): ...
+        Alias = Net
+        class Deep(Alias): ...
+        class Other(Self): ...
+        """,
+        """
+        from metann.generated import DependentConv2d, DependentLinear
+        from torch import nn
+
+        Base, Conv = nn.Module, DependentConv2d
+        Layer = DependentLinear
+        Mine = Layer
+        Self = Self
+
+        class DependentNet(DependentLinear): ...
+        Alias = DependentNet
+        class DependentDeep(Alias): ...
+        class Other(Self): ...
+        """,
+    )

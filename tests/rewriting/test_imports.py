@@ -246,9 +246,22 @@ def test_relative_imports_of_a_package_start_in_it() -> None:
     assert found == "from lib.pkg.blocks import Block\n"
 
 
-def test_a_relative_import_out_of_the_package_is_an_error() -> None:
-    with pytest.raises(CodegenError, match=r"`from \.\. import` in line 1 leads out of its"):
-        rewritten("from .. import x\n", module="nets", keep_relative_imports=False)
+@pytest.mark.parametrize(
+    ("line", "module", "is_package"),
+    [
+        ("from .. import x", "nets", False),
+        ("from . import x", "nets", False),
+        ("from .blocks import x", "nets", False),
+        ("from ...blocks import x", "pkg.nets", False),
+        ("from ..blocks import x", "pkg", True),
+    ],
+)
+def test_a_relative_import_out_of_the_package_is_an_error(
+    line: str, module: str, is_package: bool
+) -> None:
+    where = line.removesuffix(" x").replace(".", r"\.")
+    with pytest.raises(CodegenError, match=rf"`{where}` in line 1 leads out of its package"):
+        rewritten(f"{line}\n", module=module, is_package=is_package, keep_relative_imports=False)
 
 
 def test_a_file_without_imports() -> None:

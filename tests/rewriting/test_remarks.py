@@ -53,7 +53,22 @@ BLOCKS = {"pkg.blocks": "from torch import nn\nclass Block(nn.Module): ...\nclas
         (
             "class Net(Unknown): ...",
             "class Net stays as it is",
-            "lost.Unknown was not found, so that nobody knows whether it is a module",
+            "lost.Unknown was not found: it may be a module or not",
+        ),
+        (
+            "@Plain.register('net')\ndef f(): ...",
+            "the decorator Plain.register stays as it is",
+            "if it keeps what it decorates by its name, this file is in the original's way",
+        ),
+        (
+            "def f(base):\n    class Net(base): ...",
+            "class Net stays as it is",
+            "what its base base is turns out at run time",
+        ),
+        (
+            "x = nn.parallel.DistributedDataParallel(net)",
+            "torch.nn.parallel.distributed.DistributedDataParallel stays as it is",
+            "it replicates the module it wraps",
         ),
         ("x: nn.Linear = Plain(net, Block)", "pkg.blocks.Block stays as it is", "it is of another"),
     ],
@@ -62,7 +77,8 @@ def test_a_line_that_needs_a_remark(line: str, what: str, why: str) -> None:
     imports = "import torch\nfrom torch import nn\nfrom pkg.blocks import Block, Plain\n"
     found = notes_of(f"{imports}from lost import Unknown\n{line}\n", BLOCKS)
 
-    assert [note for note, _ in found][:1] == [f"line 5: {what}"]
+    assert found[0][0].partition(": ")[2] == what
+    assert found[0][0].startswith(("line 5: ", "line 6: "))
     assert found[0][1].startswith(why)
 
 
@@ -75,6 +91,8 @@ def test_a_line_that_needs_a_remark(line: str, what: str, why: str) -> None:
         "class Mine(Plain): ...",
         "class Mine(dict, metaclass=ABCMeta): ...",
         "class Net(nn.Module): ...",
+        "@torch.no_grad()\ndef f(): ...",
+        "def f():\n    @Plain\n    def g(): ...",
         "if type(net) is Block2: ...",
     ],
 )
@@ -123,10 +141,16 @@ def test_code_that_reads_the_names_of_classes_is_named() -> None:
         class Net(nn.Module):
             def extra_repr(self):
                 return self.__class__.__name__ + type(self).__qualname__ + str(self.__name__)
+
+        print(Net.__name__, __name__, globals()["Other"], eval("Other"))
         """
 
     why = "it gives the new name of a class"
+    lost = "classes are found there by their new names only"
     assert notes_of(text) == [
         ("line 5: self.__class__.__name__ stays as it is", why),
         ("line 5: type(self).__qualname__ stays as it is", why),
+        ("line 7: Net.__name__ stays as it is", why),
+        ("line 7: globals stays as it is", lost),
+        ("line 7: eval stays as it is", lost),
     ]

@@ -271,3 +271,28 @@ def test_imports_inside_functions() -> None:
         x = Linear(3, 4)
         """,
     )
+
+
+def test_torch_may_not_be_installed() -> None:
+    assert_rewrites(
+        """
+        try:
+            import torch
+            from torch import nn
+        except ImportError:
+            torch = nn = None
+
+        net = nn.Linear(3, 4), torch.nn.Conv2d, nn is None
+        """,
+        """
+        from metann.generated import DependentConv2d, DependentLinear
+
+        try:
+            import torch
+            from torch import nn
+        except ImportError:
+            torch = nn = None
+
+        net = DependentLinear(3, 4), DependentConv2d, nn is None
+        """,
+    )

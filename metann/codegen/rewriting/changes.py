@@ -44,6 +44,14 @@ def change_names(changes: Changes, names: Names, renaming: Renaming) -> None:
         new = renaming.of(names.bindings(name))
         if new is not None:
             changes.new[name] = new
+    statements: tuple[cst.Global | cst.Nonlocal, ...]
+    statements = (*names.all(cst.Global), *names.all(cst.Nonlocal))
+    for statement in statements:
+        for item in statement.names:
+            bindings = names.look_up(item.name.value, names.scope(statement))
+            new = renaming.of(bindings)
+            if new is not None:
+                changes.new[item.name] = new
 
 
 def change_mangled(changes: Changes, names: Names, layers: Iterable[Layer]) -> None:

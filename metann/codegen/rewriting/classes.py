@@ -75,14 +75,14 @@ class Classes:
         """What the bases of a class are."""
         if node not in self._known:
             self._known[node] = ()  # A class cannot be its own base.
-            self._known[node] = tuple(self._base(argument.value) for argument in node.bases)
+            self._known[node] = tuple(self._base(item.value, ()) for item in node.bases)
         return self._known[node]
 
     def is_dependent(self, node: cst.ClassDef) -> bool:
         """Whether the class derives from DependentModule as it is."""
         return any(base.is_dependent for base in self.bases(node))
 
-    def _base(self, node: cst.BaseExpression) -> Base:
+    def _base(self, node: cst.BaseExpression, seen: tuple[cst.BaseExpression, ...]) -> Base:
         core = node.value if isinstance(node, cst.Subscript) else node
         own = self.names.definitions(core)
         if own:
@@ -91,7 +91,9 @@ class Classes:
         if qualified is not None:
             return self._outer(core, qualified)
         value = self.names.assigned_to(core)
-        behind = Base(core) if value is None else self._base(value)
+        if value is None or value in seen:
+            return Base(core)
+        behind = self._base(value, (*seen, value))
         # An alias of torch.nn.Module still is torch.nn.Module in annotations; a base is none.
         return replace(behind, node=core)
 

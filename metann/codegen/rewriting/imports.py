@@ -45,7 +45,7 @@ def _absolute(node: cst.ImportFrom, names: Names) -> str:
     code = names.module.code_for_node
     written = "".join(map(code, node.relative)) + (code(node.module) if node.module else "")
     module = names.absolute(written)
-    if not module:
+    if len(node.relative) >= len(names.file.module.split(".")) + names.file.is_package:
         raise CodegenError(
             f"Asked to rewrite {names.file.module}, but `from {written} import` in line "
             f"{names.line(node)} leads out of its package. Give it as `package.module`, or write "

@@ -211,11 +211,19 @@ class Names:
             return self._starred(dotted)
         names: set[str] = set()
         for binding in bindings:
+            if "." in dotted and self._is_none(binding):
+                continue  # `torch = None` where torch is not installed
             is_builtin = isinstance(binding, BuiltinAssignment) and binding.name == dotted
             if not is_builtin and not isinstance(binding, ImportAssignment):
                 return None
             names |= {self.absolute(item.name) for item in binding.get_qualified_names_for(dotted)}
         return names.pop() if len(names) == 1 else None
+
+    def _is_none(self, binding: BaseAssignment) -> bool:
+        target = binding.node if isinstance(binding, Assignment) else None
+        above = None if target is None else self.parent(target)
+        statement = None if above is None else self.parent(above)
+        return isinstance(statement, cst.Assign) and text_of(statement.value) == "None"
 
     def _starred(self, dotted: str) -> str | None:
         """What a name means that only a `from module import *` can have brought."""

@@ -37,6 +37,7 @@ _CLASS = (
     | m.Attribute(attr=m.Name("__class__"))
     | m.Call(func=m.Name("type"))
 )
+_LOOKING_UP = ("builtins.globals", "builtins.eval", "builtins.exec", "sys.modules")
 # What compiles a module; torch.jit has much more that does not.
 _COMPILING = ("torch.jit.script", "torch.jit.trace", "torch.jit.trace_module")
 
@@ -53,8 +54,10 @@ def remarks(
     yield from _dynamic(names)
     yield from _compared(changes, names)
     yield from _scripted(names)
+    yield from _registered(names)
     if layers:
-        yield from _names_of_classes(names)
+        yield from _names_of_classes(changes, names)
+        yield from _looked_up(names)
 
 
 def _note(names: Names, node: cst.CSTNode, what: str, why: str) -> Note:
@@ -67,10 +70,20 @@ def _unknown_bases(names: Names, classes: Classes) -> Iterator[Note]:
         if any(base.is_layer or base.is_dependent for base in classes.bases(node)):
             continue
         for base in classes.bases(node):
-            qualified = names.qualified(base.node)
-            if qualified is not None and _is_unknown(qualified, names):
-                why = f"{qualified} was not found, so that nobody knows whether it is a module"
+            why = _why_unknown(base.node, names)
+            if why:
                 yield _note(names, node.name, f"class {node.name.value} stays as it is", why)
+
+
+def _why_unknown(node: cst.BaseExpression, names: Names) -> str:
+    """Why nobody knows whether a base is a module."""
+    qualified = names.qualified(node)
+    if qualified is not None:
+        is_lost = _is_unknown(qualified, names)
+        return f"{qualified} was not found: it may be a module or not" if is_lost else ""
+    if isinstance(node, cst.Name) and not names.is_own(node) and names.bindings(node):
+        return f"what its base {node.value} is turns out at run time"
+    return ""
 
 
 def _is_unknown(qualified: str, names: Names) -> bool:
@@ -118,6 +131,8 @@ def _why_left(source: SourceClass, names: Names, classes: Classes) -> str:
     if source.module.startswith("metann.") or not names.library.is_layer(source):
         return ""
     shown = classes.planner.shown(source)
+    if shown.startswith("torch.nn.parallel."):
+        shown = "torch.nn.DataParallel"
     if shown in SKIPPED:
         return SKIPPED[shown]
     if source.module.startswith("torch."):
@@ -170,12 +185,39 @@ def _scripted(names: Names) -> Iterator[Note]:
         yield _note(names, first[0], f"{first[1]} stays as it is", why)
 
 
-def _names_of_classes(names: Names) -> Iterator[Note]:
-    for node in names.all(cst.Attribute):
-        if node.attr.value not in ("__name__", "__qualname__") or not m.matches(node.value, _CLASS):
+def _registered(names: Names) -> Iterator[Note]:
+    """Decorators from elsewhere, which may keep a table of names; each one once."""
+    said: set[str] = set()
+    for node in names.all(cst.Decorator):
+        used = node.decorator.func if isinstance(node.decorator, cst.Call) else node.decorator
+        qualified = names.qualified(used) or "builtins."
+        package = qualified.partition(".")[0]
+        if package in (*sys.stdlib_module_names, "builtins", "torch", "metann"):
             continue
-        code = _code(node, names)
-        yield _note(names, node, f"{code} stays as it is", "it gives the new name of a class")
+        decorated = names.parent(node)
+        is_at_top = decorated is not None and isinstance(names.parent(decorated), cst.Module)
+        if is_at_top and qualified not in said:
+            said.add(qualified)
+            why = "if it keeps what it decorates by its name, this file is in the original's way"
+            yield _note(names, node, f"the decorator {_code(used, names)} stays as it is", why)
+
+
+def _names_of_classes(changes: Changes, names: Names) -> Iterator[Note]:
+    """Where the name of a class is read. Example: `type(self).__name__`."""
+    for node in names.all(cst.Attribute):
+        is_class = node.value in changes.new or m.matches(node.value, _CLASS)
+        if is_class and node.attr.value in ("__name__", "__qualname__"):
+            code = _code(node, names)
+            yield _note(names, node, f"{code} stays as it is", "it gives the new name of a class")
+
+
+def _looked_up(names: Names) -> Iterator[Note]:
+    """Where a class may be looked up by its name. Example: `globals()[name]`."""
+    for node in dotted_names(names):
+        qualified = names.qualified(node)
+        if qualified in _LOOKING_UP:
+            why = "classes are found there by their new names only"
+            yield _note(names, node, f"{_code(node, names)} stays as it is", why)
 
 
 def _code(node: cst.CSTNode, names: Names) -> str:
