@@ -108,6 +108,11 @@ class UserFilePlan:
     notes: tuple[Note, ...] = ()
 
     @property
+    def has_submodules(self) -> bool:
+        """Whether some class declares an attribute to be narrower than the user's class says."""
+        return any(layer.fields for layer in self.layers)
+
+    @property
     def has_deprecated(self) -> bool:
         """Whether type checkers would report what stands for a deprecated class."""
         return any(layer.is_deprecated for layer in self.layers)

@@ -70,6 +70,14 @@ class Where:
     function: cst.FunctionDef | None = None
     depth: int = field(default=0, compare=False)
 
+    @property
+    def self_name(self) -> str | None:
+        """What the method calls the module it is a method of; None outside of methods."""
+        if self.owner is None or self.function is None:
+            return None
+        first = next(iter(_arguments(self.function)), None)
+        return None if any(_is_static(item) for item in self.function.decorators) else first
+
     def deeper(self) -> Where:
         """The same place, one step further from where the question was asked."""
         return Where(self.file, self.owner, self.function, self.depth + 1)
@@ -111,7 +119,7 @@ class Resolver:
             return self._call(value, where)
         if isinstance(value, cst.Name):
             return self._name(value.value, where)
-        on_self = isinstance(value, cst.Attribute) and text_of(value.value) == "self"
+        on_self = isinstance(value, cst.Attribute) and text_of(value.value) == where.self_name
         if isinstance(value, cst.Attribute) and on_self and where.owner is not None:
             return self.attribute(value.attr.value, where)
         return OTHER
@@ -184,13 +192,18 @@ class Resolver:
             if nested is not None:
                 return nested
         qualified = file.qualified(dotted)
-        found = self.library.find(qualified)
+        found = self.library.find(qualified) or self._starred(qualified, file)
         if found is not None or where.depth > _DEEPEST:
             return found
         alias = self.library.alias(qualified)
         if alias is None or not alias[0].replace(".", "").isidentifier():
             return None
         return self.find(alias[0], Where(alias[1], depth=where.depth + 1))
+
+    def _starred(self, qualified: str, file: SourceFile) -> SourceClass | None:
+        """What a name may stand for that the file itself does not explain."""
+        found = (self.library.find(f"{star}.{qualified}") for star in file.stars)
+        return next((item for item in found if item is not None), None)
 
     def _subscripted(self, node: cst.Subscript, where: Where) -> Kinds:
         """Example: `Optional[nn.ReLU]`, `Final[nn.ReLU]`, `Block[int]`."""
@@ -271,8 +284,9 @@ class Resolver:
         dotted = text_of(callee)
         if dotted is None:
             return OTHER
-        if dotted.startswith("self.") and where.owner is not None:
-            return self._by_method(dotted.removeprefix("self."), where)
+        first, _, rest = dotted.partition(".")
+        if rest and first == where.self_name:
+            return self._by_method(rest, where)
         if where.function is not None:
             given = read_locals(where.function).get(dotted, ())
             argument = _arguments(where.function).get(dotted)
@@ -340,7 +354,7 @@ class Resolver:
 
     def _returned(self, function: cst.FunctionDef, where: Where) -> Kinds:
         """What a function returns, as it says or as its `return` statements show."""
-        if any(text_of(item.decorator) != "staticmethod" for item in function.decorators):
+        if not all(map(_is_static, function.decorators)):
             return OTHER
         if function.returns is not None:
             return self.annotation(function.returns.annotation, where)
@@ -351,6 +365,10 @@ class Resolver:
         """Whether a call of a class may give an instance of another."""
         mro = self.library.mro(source)
         return any("__new__" in item.methods for item in mro if not _is_torchs(item))
+
+
+def _is_static(decorator: cst.Decorator) -> bool:
+    return text_of(decorator.decorator) == "staticmethod"
 
 
 def _is_torchs(source: SourceClass) -> bool:

@@ -102,12 +102,12 @@ class _Spelling:
 
     def arguments(self, parameters: cst.Parameters, skip: int) -> Iterator[str]:
         """Example: `self, a: int, *, b=None` -> "a: int", "*", "b: Any = None"."""
-        positional = [self._argument(item) for item in parameters.posonly_params]
-        if positional:
-            positional.append("/")
-        positional += [self._argument(item) for item in parameters.params]
-        rest = positional[skip:]
-        yield from rest[1:] if rest[:1] == ["/"] else rest
+        only = parameters.posonly_params[skip:]
+        yield from map(self._argument, only)
+        if only:
+            yield "/"
+        skipped = max(0, skip - len(parameters.posonly_params))
+        yield from map(self._argument, parameters.params[skipped:])
         if isinstance(parameters.star_arg, cst.Param):
             yield f"*{self._argument(parameters.star_arg)}"
         elif parameters.kwonly_params:
