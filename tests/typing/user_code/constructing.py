@@ -11,6 +11,7 @@ from metann.generated import (
     DependentBatchNorm1d,
     DependentConv2d,
     DependentLinear,
+    DependentLSTM,
     DependentLSTMCell,
     DependentMultiheadAttention,
     DependentTransformerEncoderLayer,
@@ -20,6 +21,7 @@ from metann.generated import (
 def arguments_by_place_and_by_name() -> None:
     assert_type(DependentLinear(3, 4), DependentLinear)
     assert_type(DependentLinear(3, 4, False, "cpu", torch.float64), DependentLinear)
+    assert_type(DependentLSTM(input_size=3, hidden_size=4, batch_first=True), DependentLSTM)
     DependentLinear(in_features=3, out_features=4, bias=True, device=None, dtype=None)
     DependentLinear(3, 4, device=torch.device("meta"))
     DependentConv2d(1, 2, (3, 3), padding="same", padding_mode="reflect")
