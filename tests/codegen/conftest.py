@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from small_project import write_project
+from small_project import contents, write_project
 
 from metann.codegen.library import Library, find_torch, read_torch
 from metann.codegen.model import LibraryPlan
 from metann.codegen.plan import plan_library
 from metann.codegen.users import command as user_command
+from metann.codegen.users.command import Options, run
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +38,20 @@ def project(tmp_path, monkeypatch, quick) -> Path:
     write_project(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def refused(project, capsys):
+    """Run the command, which must fail and change nothing; return what it says."""
+
+    def refuse(*targets: str, output: str = "out.py", **options: bool) -> str:
+        before = contents(project)
+        capsys.readouterr()
+        assert run(targets, output, Options(**options)) == 2
+        assert contents(project) == before
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.endswith(" Nothing was written.\n")
+        return printed.err.removesuffix(" Nothing was written.\n")
+
+    return refuse

@@ -186,7 +186,8 @@ def test_the_overloads_end_with_any_module(texts_of):
         "    def __call__(self, module: nn.LazyLinear, recurse: bool = True)"
         " -> DependentLazyLinear: ...\n\n"
         "    @overload\n"
-        "    def __call__(self, module: nn.Linear, recurse: bool = True) -> DependentLinear: ...\n\n"
+        "    def __call__(self, module: nn.Linear, recurse: bool = True)"
+        " -> DependentLinear: ...\n\n"
         "    @overload\n"
         "    def __call__(self, module: nn.Module, recurse: bool = True) -> DependentModule: ...\n"
     )

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import black
 import pytest
 from small_project import contents, module, unsealed
 
 from metann.codegen import write
 from metann.codegen.users.command import Options, run
-from metann.codegen.users.seal import is_edited, is_ours, seal
+from metann.codegen.users.seal import is_ours
 
 CHECK, DIFF, FORCE = Options(check=True), Options(diff=True), Options(force=True)
 OUT = Path("out.py")
@@ -248,134 +247,6 @@ def test_several_files_are_rewritten_at_once(project):
     assert run(["pkg.nets", "pkg.heads"], "pkg", REWRITE) == 0
 
     assert "class DependentHead(DependentModule):" in Path("pkg/dependent_heads.py").read_text()
-
-
-# ── who has edited a file ────────────────────────────────────────────────────────────────────
-
-
-def written(project: Path) -> str:
-    Path("pkg/nets.py").write_text(module("Net", "Block"))
-    run(["pkg.nets"], "out.py")
-    return OUT.read_text()
-
-
-def blackened(text: str) -> str:
-    mode = black.Mode(line_length=40, string_normalization=False, magic_trailing_comma=False)
-    return black.format_str(text, mode=mode)
-
-
-def sorted_differently(text: str) -> str:
-    lines = text.splitlines(keepends=True)
-    imports = [line for line in lines if line.startswith(("import ", "from "))]
-    first, *rest = imports
-    order = iter([first, *sorted(rest, reverse=True)])
-    return "".join(next(order) if line in imports else line for line in lines)
-
-
-LAYOUTS = {
-    "black": blackened,
-    "single quotes": lambda text: text.replace('"""', "'''"),
-    "order of imports": sorted_differently,
-    "line ends": lambda text: text.replace("\n", "\r\n"),
-    "a byte order mark": lambda text: "\ufeff" + text,
-    "blank lines": lambda text: text.replace("\n\n\n", "\n\n") + "\n\n",
-}
-
-
-@pytest.mark.parametrize("name", LAYOUTS)
-def test_a_file_that_was_laid_out_anew_is_up_to_date_and_not_touched(project, capsys, name):
-    changed = LAYOUTS[name](written(project))
-    assert changed != OUT.read_text()
-    OUT.write_bytes(changed.encode())
-    capsys.readouterr()
-
-    assert run(["pkg.nets"], "out.py", CHECK) == 0
-    assert run(["pkg.nets"], "out.py") == 0
-    assert capsys.readouterr().out == "out.py is up to date\nout.py: unchanged, 2 classes\n"
-    assert OUT.read_bytes() == changed.encode()
-
-
-@pytest.mark.parametrize("name", LAYOUTS)
-def test_a_file_that_was_laid_out_anew_is_updated(project, name):
-    OUT.write_bytes(LAYOUTS[name](written(project)).encode())
-    has_returns = b"\r\n" in OUT.read_bytes()
-    Path("pkg/nets.py").write_text(module("Net"))
-
-    assert run(["pkg.nets"], "out.py") == 0
-    assert b"DependentBlock" not in OUT.read_bytes()
-    assert OUT.read_bytes().count(b"\r\n") == (OUT.read_bytes().count(b"\n") if has_returns else 0)
-
-
-EDITS = {
-    "a statement": lambda text: text + "\nx = 1\n",
-    "a base": lambda text: text.replace("(Net, DependentModule", "(DependentModule, Net"),
-    "a comment": lambda text: text + "# Mind the order.\n",
-    "a docstring": lambda text: text.replace("Counterparts of", "All about"),
-    "no Python": lambda text: text + "<<<<<<< ours\n",
-    "one import less": lambda text: text.replace("import metann\n", "", 1),
-    "the header": lambda text: text.replace("Do not edit", "Do edit"),
-}
-
-
-@pytest.mark.parametrize("name", EDITS)
-def test_a_file_that_was_edited_by_hand_is_kept(project, capsys, name):
-    edited = EDITS[name](written(project))
-    OUT.write_text(edited)
-    capsys.readouterr()
-
-    assert run(["pkg.nets"], "out.py") == 2
-    assert capsys.readouterr() == (
-        "",
-        "Asked to write out.py, but it was edited by hand since metann-generate wrote it. Move the "
-        "changes to another file, then use --force; --diff shows what would be lost. Nothing was "
-        "written.\n",
-    )
-    assert OUT.read_text() == edited
-
-    assert run(["pkg.nets"], "out.py", CHECK) == 1
-    assert capsys.readouterr().out.endswith(
-        "out.py is edited by hand since it was written; move the changes elsewhere, then run "
-        "`metann-generate pkg.nets -o out.py --force`\n"
-    )
-    assert run(["pkg.nets"], "out.py", DIFF) == 0
-    assert OUT.read_text() == edited
-
-    assert run(["pkg.nets"], "out.py", FORCE) == 0
-    assert OUT.read_text() == written(project)
-
-
-def test_an_edited_file_keeps_all_others_from_being_written(project):
-    run(["pkg.nets", "pkg.heads"], "out")
-    with Path("out/dependent_heads.py").open("a") as file:
-        file.write("x = 1\n")
-    Path("pkg/nets.py").write_text(module("Net"))
-    before = contents(project)
-
-    assert run(["pkg.nets", "pkg.heads"], "out") == 2
-    assert contents(project) == before
-
-
-def test_a_file_of_an_older_version_without_a_digest_is_overwritten(project):
-    text = unsealed(written(project))
-    OUT.write_text(text + "\nx = 1\n")
-
-    assert run(["pkg.nets"], "out.py", CHECK) == 1
-    assert run(["pkg.nets"], "out.py") == 0
-    assert unsealed(OUT.read_text()) == text
-
-
-SEALED = """\
-# Generated by metann-generate from pkg.nets
-class A(B):
-    def f(self, a, /, b: "int" = -3, *, c=f"{x!r:>{w}} b {y}", d=b"x", **k) -> None: ...
-"""
-
-
-def test_a_digest_is_the_same_in_every_version_of_python():
-    """The digest was computed with Python 3.10, 3.11, 3.12 and 3.13, whose trees differ."""
-    assert digest_of(seal(SEALED)) == "de4907ff1212f55a"
-    assert not is_edited(seal(SEALED))
-    assert is_edited(seal(SEALED).replace("-3", "3"))
 
 
 # ── all or nothing ───────────────────────────────────────────────────────────────────────────
