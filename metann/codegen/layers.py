@@ -16,6 +16,7 @@ from metann.codegen.source import SourceClass
 from metann.codegen.spelling import Speller
 
 _BASE = ImportPlan("metann.module", "DependentModule")
+_FOR_SUBSTITUTES = {ImportPlan("collections.abc", "Iterable"), ImportPlan("typing", "TypedDict")}
 _PAGES = "https://docs.pytorch.org/docs/stable/generated"
 
 
@@ -55,18 +56,13 @@ class LayerPlanner:
             runtime |= {ImportPlan("warnings")}
         dependents = plan_dependents(self.library, source, above)
         submodules = self._submodules(source)
-        substitutes = self.substitutes(source)
-        if above is not None and substitutes == self.substitutes(above):
-            substitutes = ()  # It inherits the method.
+        substitutes = self._own_substitutes(source, above)
         imports = runtime | constructor.imports | forward.imports
         if any(item.name.isidentifier() for item in dependents):
             runtime |= {ImportPlan("metann.fields", "dependent")}
             imports |= {*runtime, ImportPlan("torch", "Tensor")}
         if substitutes:
-            imports |= {
-                ImportPlan("collections.abc", "Iterable"),
-                ImportPlan("typing", "TypedDict"),
-            }
+            imports |= _FOR_SUBSTITUTES
         if submodules:
             runtime |= {ImportPlan("metann.fields", "submodule")}
             imports |= {*runtime, *map(self.counterpart_import, submodules.values())}
@@ -166,6 +162,11 @@ class LayerPlanner:
         known = all(name.isidentifier() for name in names)
         mro = self.library.mro(source)
         return tuple(names) if known and not any(map(self._has_submodules, mro)) else ()
+
+    def _own_substitutes(self, source: SourceClass, above: SourceClass | None) -> tuple[str, ...]:
+        """The same, or nothing if the counterpart above has them already."""
+        names = self.substitutes(source)
+        return () if above is not None and names == self.substitutes(above) else names
 
     def _has_submodules(self, source: SourceClass) -> bool:
         file = self.library.files[source.module]
