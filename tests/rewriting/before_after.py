@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import unified_diff
 from functools import cache
 from textwrap import dedent
 
@@ -17,8 +18,18 @@ def assert_rewrites(
     """The file pkg.nets with the text `before` becomes `after`, and that stays as it is."""
     before, after = plain(before), plain(after)
 
-    assert rewritten(before, others, **options).text == after
-    assert rewritten(after, others, **options).text == after
+    found = rewritten(before, others, **options).text
+    assert found == after, difference(found, after)
+    again = rewritten(after, others, **options).text
+    assert again == after, f"rewritten twice:\n{difference(again, after)}"
+
+
+def difference(found: str, expected: str) -> str:
+    """What is wrong with a text."""
+    lines = unified_diff(
+        expected.splitlines(), found.splitlines(), "expected", "found", lineterm=""
+    )
+    return "\n".join(lines)
 
 
 def assert_stays(text: str, others: Mapping[str, str] | None = None) -> None:

@@ -7,58 +7,62 @@ from before_after import assert_rewrites, assert_stays, plain, rewritten
 
 from metann.codegen.errors import CodegenError
 
+MANY = '''
+    #!/usr/bin/env python
+    # Licence: MIT
+
+    """What this file is for."""
+
+    from __future__ import annotations
+
+    import math  # maths
+    import os
+
+    # Others' packages.
+    import numpy as np
+    import torch
+    from einops import rearrange
+    from torch import nn
+    from zlib_ng import crc32
+
+    # Ours.
+    from .blocks import Block
+    from ..other import thing
+
+    net = nn.Linear(3, 4), nn.init.ones_
+    '''
+
+DEPENDENT_MANY = '''
+    #!/usr/bin/env python
+    # Licence: MIT
+
+    """What this file is for."""
+
+    from __future__ import annotations
+
+    import math  # maths
+    import os
+
+    # Others' packages.
+    import numpy as np
+    import torch
+    from einops import rearrange
+    from metann.generated import DependentLinear
+    from torch import nn
+    from zlib_ng import crc32
+
+    # Ours.
+    from .blocks import Block
+    from ..other import thing
+
+    net = DependentLinear(3, 4), nn.init.ones_
+    '''
+
 
 def test_new_imports_stand_among_those_of_installed_packages() -> None:
     assert_rewrites(
-        '''
-        #!/usr/bin/env python
-        # Licence: MIT
-
-        """What this file is for."""
-
-        from __future__ import annotations
-
-        import math  # maths
-        import os
-
-        # Others' packages.
-        import numpy as np
-        import torch
-        from einops import rearrange
-        from torch import nn
-        from zlib_ng import crc32
-
-        # Ours.
-        from .blocks import Block
-        from ..other import thing
-
-        net = nn.Linear(3, 4), nn.init.ones_
-        ''',
-        '''
-        #!/usr/bin/env python
-        # Licence: MIT
-
-        """What this file is for."""
-
-        from __future__ import annotations
-
-        import math  # maths
-        import os
-
-        # Others' packages.
-        import numpy as np
-        import torch
-        from einops import rearrange
-        from metann.generated import DependentLinear
-        from torch import nn
-        from zlib_ng import crc32
-
-        # Ours.
-        from .blocks import Block
-        from ..other import thing
-
-        net = DependentLinear(3, 4), nn.init.ones_
-        ''',
+        MANY,
+        DEPENDENT_MANY,
     )
 
 

@@ -4,58 +4,62 @@ from __future__ import annotations
 
 from before_after import assert_rewrites, notes_of
 
+ANNOTATED = """
+    from __future__ import annotations
+
+    import typing
+    from typing import Literal, Optional, TypeVar, cast
+
+    from torch import nn
+
+    N = TypeVar("N", bound="Net")
+
+    class Net(nn.Module):
+        child: 'Optional[Net]'
+        kind: Literal["Net"] = "Net"
+
+        def clone(self: "N", other: "typing.List['int']", **k: "dict[str, Net]") -> 'Net':
+            found: "Net | nn.Linear" = cast("Net", other)
+            later: list["Net"] = [self]
+            raw: r"Net"
+            return found
+
+    def f(a: Later, b: "pkg.Net", c: "f(Net=1)") -> "Later": ...
+
+    class Later(Net): ...
+    """
+
+DEPENDENT_ANNOTATED = """
+    from __future__ import annotations
+
+    import typing
+    from typing import Literal, Optional, TypeVar, cast
+
+    from metann import DependentModule
+    from torch import nn
+
+    N = TypeVar("N", bound="DependentNet")
+
+    class DependentNet(DependentModule):
+        child: 'Optional[DependentNet]'
+        kind: Literal["Net"] = "Net"
+
+        def clone(self: "N", other: "typing.List['int']", **k: "dict[str, DependentNet]") -> 'DependentNet':
+            found: "DependentNet | nn.Linear" = cast("DependentNet", other)
+            later: list["DependentNet"] = [self]
+            raw: r"DependentNet"
+            return found
+
+    def f(a: DependentLater, b: "pkg.Net", c: "f(Net=1)") -> "DependentLater": ...
+
+    class DependentLater(DependentNet): ...
+    """  # noqa: E501
+
 
 def test_annotations_in_strings_follow() -> None:
     assert_rewrites(
-        """
-        from __future__ import annotations
-
-        import typing
-        from typing import Literal, Optional, TypeVar, cast
-
-        from torch import nn
-
-        N = TypeVar("N", bound="Net")
-
-        class Net(nn.Module):
-            child: 'Optional[Net]'
-            kind: Literal["Net"] = "Net"
-
-            def clone(self: "N", other: "typing.List['int']", **k: "dict[str, Net]") -> 'Net':
-                found: "Net | nn.Linear" = cast("Net", other)
-                later: list["Net"] = [self]
-                raw: r"Net"
-                return found
-
-        def f(a: Later, b: "pkg.Net", c: "f(Net=1)") -> "Later": ...
-
-        class Later(Net): ...
-        """,
-        """
-        from __future__ import annotations
-
-        import typing
-        from typing import Literal, Optional, TypeVar, cast
-
-        from metann import DependentModule
-        from torch import nn
-
-        N = TypeVar("N", bound="DependentNet")
-
-        class DependentNet(DependentModule):
-            child: 'Optional[DependentNet]'
-            kind: Literal["Net"] = "Net"
-
-            def clone(self: "N", other: "typing.List['int']", **k: "dict[str, DependentNet]") -> 'DependentNet':
-                found: "DependentNet | nn.Linear" = cast("DependentNet", other)
-                later: list["DependentNet"] = [self]
-                raw: r"DependentNet"
-                return found
-
-        def f(a: DependentLater, b: "pkg.Net", c: "f(Net=1)") -> "DependentLater": ...
-
-        class DependentLater(DependentNet): ...
-        """,  # noqa: E501
+        ANNOTATED,
+        DEPENDENT_ANNOTATED,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from before_after import assert_rewrites, assert_stays
+from before_after import assert_rewrites, assert_stays, rewritten
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,7 @@ from before_after import assert_rewrites, assert_stays
         ("from torch import nn as N", "N.modules.Linear", ""),
         ("from torch.nn import Linear", "Linear", ""),
         ("from torch.nn import Linear as L", "L", ""),
+        ("import torch\nnn = torch.nn", "nn.Linear", "import torch\nnn = torch.nn\n"),
         ("from torch.nn import modules", "modules.linear.Linear", ""),
         ("from torch.nn.modules.linear import Linear", "Linear", ""),
         ("from torch.nn import *", "Linear", "from torch.nn import *\n"),
@@ -29,68 +30,74 @@ from before_after import assert_rewrites, assert_stays
     ],
 )
 def test_however_a_layer_is_spelled(imports: str, layer: str, left: str) -> None:
-    before = f"{imports}\nnet = {layer}(3, 4)\n"
-    after = f"from metann.generated import DependentLinear\n{left}net = DependentLinear(3, 4)\n"
+    found = rewritten(f"{imports}\nnet = {layer}(3, 4)\n").text
 
-    assert_rewrites(before, after)
+    assert "\nnet = DependentLinear(3, 4)\n" in found
+    new = "from metann.generated import DependentLinear\n"
+    assert found.replace(new, "", 1) == f"{left}net = DependentLinear(3, 4)\n"
+
+
+VALUES = """
+    from collections import OrderedDict
+    from functools import partial
+
+    import torch
+    from torch import nn
+
+    KINDS = {"relu": nn.ReLU, nn.Linear: nn.init.normal_, "f": nn.functional.relu}
+
+    def conv(n, norm_layer=nn.BatchNorm2d, act=None, **kwargs):
+        act = act or nn.ReLU if n else nn.Identity
+        norm = partial(nn.LayerNorm, eps=1e-6)
+        kind = [nn.Conv1d, nn.Conv2d, nn.Conv3d][n]
+        named = OrderedDict([("a", nn.Linear(n, n)), ("b", (nn.GELU)())])
+        table = nn.Embedding.from_pretrained(torch.ones(3, 3))
+        scale = nn.Parameter(torch.ones(n))
+        nn.utils.clip_grad_norm_(nn.Linear.parameters(table), 1.0)
+        INIT = KINDS[nn.Linear]
+        return nn.Sequential(*[nn.Dropout(p) for p in (0.1, 0.2)], act())
+    """
+
+DEPENDENT_VALUES = """
+    from collections import OrderedDict
+    from functools import partial
+
+    import torch
+    from metann.generated import (
+        DependentBatchNorm2d,
+        DependentConv1d,
+        DependentConv2d,
+        DependentConv3d,
+        DependentDropout,
+        DependentEmbedding,
+        DependentGELU,
+        DependentIdentity,
+        DependentLayerNorm,
+        DependentLinear,
+        DependentReLU,
+        DependentSequential,
+    )
+    from torch import nn
+
+    KINDS = {"relu": DependentReLU, DependentLinear: nn.init.normal_, "f": nn.functional.relu}
+
+    def conv(n, norm_layer=DependentBatchNorm2d, act=None, **kwargs):
+        act = act or DependentReLU if n else DependentIdentity
+        norm = partial(DependentLayerNorm, eps=1e-6)
+        kind = [DependentConv1d, DependentConv2d, DependentConv3d][n]
+        named = OrderedDict([("a", DependentLinear(n, n)), ("b", (DependentGELU)())])
+        table = DependentEmbedding.from_pretrained(torch.ones(3, 3))
+        scale = nn.Parameter(torch.ones(n))
+        nn.utils.clip_grad_norm_(DependentLinear.parameters(table), 1.0)
+        INIT = KINDS[DependentLinear]
+        return DependentSequential(*[DependentDropout(p) for p in (0.1, 0.2)], act())
+    """
 
 
 def test_layers_as_values() -> None:
     assert_rewrites(
-        """
-        from collections import OrderedDict
-        from functools import partial
-
-        import torch
-        from torch import nn
-
-        KINDS = {"relu": nn.ReLU, nn.Linear: nn.init.normal_, "f": nn.functional.relu}
-
-        def conv(n, norm_layer=nn.BatchNorm2d, act=None, **kwargs):
-            act = act or nn.ReLU if n else nn.Identity
-            norm = partial(nn.LayerNorm, eps=1e-6)
-            kind = [nn.Conv1d, nn.Conv2d, nn.Conv3d][n]
-            named = OrderedDict([("a", nn.Linear(n, n)), ("b", (nn.GELU)())])
-            table = nn.Embedding.from_pretrained(torch.ones(3, 3))
-            scale = nn.Parameter(torch.ones(n))
-            nn.utils.clip_grad_norm_(nn.Linear.parameters(table), 1.0)
-            INIT = KINDS[nn.Linear]
-            return nn.Sequential(*[nn.Dropout(p) for p in (0.1, 0.2)], act())
-        """,
-        """
-        from collections import OrderedDict
-        from functools import partial
-
-        import torch
-        from metann.generated import (
-            DependentBatchNorm2d,
-            DependentConv1d,
-            DependentConv2d,
-            DependentConv3d,
-            DependentDropout,
-            DependentEmbedding,
-            DependentGELU,
-            DependentIdentity,
-            DependentLayerNorm,
-            DependentLinear,
-            DependentReLU,
-            DependentSequential,
-        )
-        from torch import nn
-
-        KINDS = {"relu": DependentReLU, DependentLinear: nn.init.normal_, "f": nn.functional.relu}
-
-        def conv(n, norm_layer=DependentBatchNorm2d, act=None, **kwargs):
-            act = act or DependentReLU if n else DependentIdentity
-            norm = partial(DependentLayerNorm, eps=1e-6)
-            kind = [DependentConv1d, DependentConv2d, DependentConv3d][n]
-            named = OrderedDict([("a", DependentLinear(n, n)), ("b", (DependentGELU)())])
-            table = DependentEmbedding.from_pretrained(torch.ones(3, 3))
-            scale = nn.Parameter(torch.ones(n))
-            nn.utils.clip_grad_norm_(DependentLinear.parameters(table), 1.0)
-            INIT = KINDS[DependentLinear]
-            return DependentSequential(*[DependentDropout(p) for p in (0.1, 0.2)], act())
-        """,
+        VALUES,
+        DEPENDENT_VALUES,
     )
 
 
@@ -117,6 +124,9 @@ def test_what_only_asks_about_a_class_keeps_torchs() -> None:
                 nn.init.ones_(t.cast("nn.Linear", x).weight)
             for norm in ms:
                 assert isinstance(norm, NORMS) and not issubclass(type(norm), DROPOUT)
+                ok = any(isinstance(norm, kind) for kind in (nn.GELU, nn.ReLU))
+                for act in nn.ReLU6, nn.SELU:
+                    assert not isinstance(norm, act)
                 y: Optional[list[nn.Conv2d]] = None
             nn.Linear.reset_parameters = lambda self: None
             del nn.Linear.reset_parameters

@@ -12,24 +12,24 @@ from metann.codegen.library import MODULE
 from metann.codegen.rewriting.names import Names
 from metann.codegen.source import SourceClass
 
-# Torch's compiler of modules keeps code and weights out of reach.
-_SCRIPTED = "torch.jit"
+# What TorchScript compiles cannot be made dependent.
+_SCRIPTED = "torch.jit."
 
 
 @dataclass(frozen=True)
 class Base:
     """One base of a class of the file.
 
-    `replaced_by` is the torch class whose counterpart takes its place, `needs` the one whose
-    counterpart has to stand beside it, `provides` the torch classes whose counterparts the
-    rewritten base derives from.
+    `replaced_by` is the torch class whose counterpart takes its place. `needs` are the classes
+    whose counterparts it derives from only if the first of them stands beside it; `provides`
+    those whose counterparts it derives from by itself.
     """
 
     node: cst.BaseExpression
     is_layer: bool = False
     is_dependent: bool = False
     replaced_by: str | None = None
-    needs: str | None = None
+    needs: tuple[str, ...] = ()
     provides: frozenset[str] = frozenset()
 
 
@@ -100,7 +100,7 @@ class Classes:
     def _own(self, node: cst.BaseExpression, definitions: tuple[cst.ClassDef, ...]) -> Base:
         """A class of the file: it is rewritten itself."""
         bases = [base for item in definitions for base in self.bases(item)]
-        provides = {name for base in bases for name in (*base.provides, base.needs) if name}
+        provides = {name for base in bases for name in (*base.provides, *base.needs)}
         return Base(
             node,
             is_layer=any(base.is_layer for base in bases),
@@ -112,19 +112,20 @@ class Classes:
         """A class of another file."""
         if qualified == "metann" or qualified.startswith("metann."):
             return Base(node, is_dependent=_is_dependents_name(qualified))
-        found = self.planner.library.find(qualified)
+        is_scripted = qualified.startswith(_SCRIPTED)
+        found = None if is_scripted else self.planner.library.find(qualified)
         if found is None or not self.planner.library.is_layer(found):
             return Base(node)
         line = self.planner.library.mro(found)
         if any(item.module.startswith("metann.") for item in line):
             return Base(node, is_layer=True, is_dependent=True)
-        counterparts = [item.qualified_name for item in line if self._has_counterpart(item)]
+        counterparts = tuple(item.qualified_name for item in line if self._has_counterpart(item))
         is_torchs = counterparts[0] == found.qualified_name
         return Base(
             node,
             is_layer=True,
             replaced_by=counterparts[0] if is_torchs else None,
-            needs=None if is_torchs else counterparts[0],
+            needs=() if is_torchs else counterparts,
             provides=frozenset(counterparts) if is_torchs else frozenset(),
         )
 
@@ -137,11 +138,13 @@ def _is_dependents_name(qualified: str) -> bool:
 
 
 def _added(bases: tuple[Base, ...]) -> tuple[str, ...]:
-    """The counterparts that bases from other files need, and no base after them provides."""
-    added: list[str] = []
+    """The counterparts that bases from other files need, and that no base after them provides."""
+    replaced = {base.replaced_by for base in bases}
+    needed: dict[str, tuple[str, ...]] = {}
     for number, base in enumerate(bases):
         after = {name for other in bases[number + 1 :] for name in other.provides}
-        written = {other.replaced_by for other in bases}
-        if base.needs and base.needs not in {*after, *written, *added}:
-            added.append(base.needs)
-    return tuple(added)
+        if base.needs and base.needs[0] not in {*after, *replaced}:
+            needed[base.needs[0]] = base.needs
+    # A counterpart brings those it derives from, which may not stand before it.
+    brought = {name for line in needed.values() for name in line[1:]}
+    return tuple(name for name in needed if name not in brought)

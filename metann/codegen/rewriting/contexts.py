@@ -42,7 +42,7 @@ def stays_torchs(node: cst.BaseExpression, names: Names) -> bool:
         return child is not above.value and _is_type(above, names)
     if isinstance(above, cst.BinaryOperation):
         return isinstance(above.operator, cst.BitOr)
-    if isinstance(above, cst.Assign | cst.AnnAssign):
+    if isinstance(above, cst.Assign | cst.AnnAssign | cst.For | cst.CompFor):
         return _is_checked_only(above, names)
     return isinstance(above, cst.Annotation | cst.MatchClass | cst.TypeAlias | cst.TypeVar)
 
@@ -87,17 +87,19 @@ def _is_target(node: cst.BaseExpression, names: Names) -> bool:
     return isinstance(above, cst.AssignTarget | cst.Del | cst.AugAssign)
 
 
-def _is_checked_only(node: cst.Assign | cst.AnnAssign, names: Names) -> bool:
+def _is_checked_only(
+    node: cst.Assign | cst.AnnAssign | cst.For | cst.CompFor, names: Names
+) -> bool:
     """Whether what is assigned is only asked about.
 
     Example: `LAYERS = (nn.Linear, nn.Conv2d)` for `isinstance(m, LAYERS)`
     """
-    if isinstance(node, cst.AnnAssign):
-        if names.qualified(node.annotation.annotation) in _ALIASES:
-            return True
-        targets = [node.target]
-    else:
-        targets = [item.target for item in node.targets]
+    if isinstance(node, cst.AnnAssign) and (
+        names.qualified(node.annotation.annotation) in _ALIASES
+    ):
+        return True
+    several = node.targets if isinstance(node, cst.Assign) else [node]
+    targets = [item.target for item in several]
     uses = [use for target in targets for use in _uses(target, names)]
     return bool(uses) and all(_is_check(use, names) for use in uses)
 

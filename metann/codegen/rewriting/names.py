@@ -119,10 +119,11 @@ class Names:
         dotted, root = text_of(node), root_of(node)
         if dotted is None or root is None or self.scope(root) is None:
             return None
-        bindings = self.bindings(root)
-        if (bindings, dotted) not in self._found:
-            self._found[bindings, dotted] = self._qualified(bindings, dotted)
-        return self._found[bindings, dotted]
+        key = bindings, _ = self.bindings(root), dotted
+        if key not in self._found:
+            self._found[key] = None  # A name may be assigned to itself.
+            self._found[key] = self._qualified(bindings, dotted) or self._behind(root, dotted)
+        return self._found[key]
 
     def class_of(self, node: cst.CSTNode) -> SourceClass | None:
         """The class of another file that an expression names, if it can be a module.
@@ -224,6 +225,13 @@ class Names:
         above = None if target is None else self.parent(target)
         statement = None if above is None else self.parent(above)
         return isinstance(statement, cst.Assign) and text_of(statement.value) == "None"
+
+    def _behind(self, root: cst.Name, dotted: str) -> str | None:
+        """What a module is called that was assigned. Example: `nn = torch.nn` -> "torch.nn"."""
+        _, _, rest = dotted.partition(".")
+        value = self.assigned_to(root) if rest else None
+        module = None if value is None else self.qualified(value)
+        return None if module is None else f"{module}.{rest}"
 
     def _starred(self, dotted: str) -> str | None:
         """What a name means that only a `from module import *` can have brought."""

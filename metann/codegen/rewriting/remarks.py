@@ -39,7 +39,12 @@ _CLASS = (
 )
 _LOOKING_UP = ("builtins.globals", "builtins.eval", "builtins.exec", "sys.modules")
 # What compiles a module; torch.jit has much more that does not.
-_COMPILING = ("torch.jit.script", "torch.jit.trace", "torch.jit.trace_module")
+_COMPILING = (
+    "torch.jit.script",
+    "torch.jit.trace",
+    "torch.jit.trace_module",
+    "torch.jit.ScriptModule",
+)
 
 
 def remarks(
@@ -55,7 +60,7 @@ def remarks(
     yield from _compared(changes, names)
     yield from _scripted(names)
     yield from _registered(names)
-    if layers:
+    if changes.new:
         yield from _names_of_classes(changes, names)
         yield from _looked_up(names)
 

@@ -46,7 +46,7 @@ def exported(names: Names) -> Iterator[cst.SimpleString]:
 
 
 def type_comments(names: Names) -> Iterator[cst.Comment]:
-    """The comments that are annotations. Example: `# type: Net`, but no `# type: ignore`."""
+    """The comments that are annotations. Example: `# type: Net`, but not what is ignored."""
     for node in names.all(cst.Comment):
         if node.value.startswith(_TYPE) and not _typed_part(node).startswith("ignore"):
             yield node
