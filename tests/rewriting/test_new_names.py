@@ -325,3 +325,31 @@ def test_new_syntax_for_types() -> None:
         def f[N: DependentNet](net: N) -> DependentNet[nn.Linear]: ...
         """,
     )
+
+
+def test_an_attribute_of_the_same_name_is_no_use_of_the_class() -> None:
+    assert_rewrites(
+        """
+        from torch import nn
+
+        class Net(nn.Module): ...
+
+        class Box:
+            Linear = nn.Linear
+            Net = Net
+            kinds = [Net, Linear]
+            def make(self): return self.Net, Net
+        """,
+        """
+        from metann import DependentModule
+        from metann.generated import DependentLinear
+
+        class DependentNet(DependentModule): ...
+
+        class Box:
+            Linear = DependentLinear
+            Net = DependentNet
+            kinds = [Net, Linear]
+            def make(self): return self.Net, DependentNet
+        """,
+    )

@@ -129,6 +129,5 @@ def _is_called_on(node: cst.BaseExpression, names: Names, layers: Set[cst.CSTNod
     """Whether a class of ours calls its base by name. Example: `nn.Module.__init__(self)`."""
     method = names.parent(node)
     call = None if method is None else names.parent(method)
-    if not isinstance(method, cst.Attribute) or not isinstance(call, cst.Call):
-        return False
-    return call.func is method and names.class_around(node) in layers
+    is_called = isinstance(method, cst.Attribute) and isinstance(call, cst.Call)
+    return is_called and names.class_around(node) in layers
