@@ -43,9 +43,18 @@ class Library:
         if first in file.imports:
             imported = f"{file.imports[first]}.{rest}".rstrip(".")
             return None if imported in seen else self.find(imported, seen)
-        names = (f"{star}.{name}" for star in file.stars if star != file.module)
+        if rest:
+            outer = self.find(qualified.removesuffix(f".{rest}"), seen)
+            inner = "" if outer is None else f"{outer.qualified_name}.{rest}"
+            return self.find(inner, seen) if inner and inner not in seen else None
+        names = (f"{star}.{name}" for star in self.starred(file, first) if star != file.module)
         starred = (self.find(item, seen) for item in names if item not in seen)
         return next((found for found in starred if found is not None), None)
+
+    def starred(self, file: SourceFile, name: str) -> Iterable[str]:
+        """The modules that a name may come from by `from module import *`."""
+        del name
+        return file.stars
 
     def alias(self, qualified: str) -> tuple[str, SourceFile] | None:
         """A type alias's expression and the file in which its names have their meaning."""

@@ -92,6 +92,23 @@ class DoorPlan:
 
 
 @dataclass(frozen=True)
+class SettingPlan:
+    """A setting of a type checker for the whole file, and why it is there."""
+
+    text: str
+    why: str
+
+
+_NARROWER = SettingPlan(
+    "pyrefly: ignore-errors[bad-override-mutable-attribute]",
+    "A submodule is declared as what it becomes, a subclass of what the user's class makes.",
+)
+_DEPRECATED = SettingPlan(
+    "pyright: reportDeprecated=false", "A class that is deprecated has a counterpart, too."
+)
+
+
+@dataclass(frozen=True)
 class UserFilePlan:
     """A file of counterparts of a user's own modules, and the command that writes it.
 
@@ -108,14 +125,10 @@ class UserFilePlan:
     notes: tuple[Note, ...] = ()
 
     @property
-    def has_submodules(self) -> bool:
-        """Whether some class declares an attribute to be narrower than the user's class says."""
-        return any(layer.fields for layer in self.layers)
-
-    @property
-    def has_deprecated(self) -> bool:
-        """Whether type checkers would report what stands for a deprecated class."""
-        return any(layer.is_deprecated for layer in self.layers)
+    def settings(self) -> list[SettingPlan]:
+        """What is said to type checkers for all of the file."""
+        found = [_NARROWER] if any(layer.fields for layer in self.layers) else []
+        return [*found, *([_DEPRECATED] if any(i.is_deprecated for i in self.layers) else [])]
 
     @property
     def has_guards(self) -> bool:

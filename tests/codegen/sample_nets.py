@@ -165,25 +165,6 @@ class Hidden(N.Module):
         return out
 
 
-if torch.__version__ > "1":
-
-    class Branched(N.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.lin = Affine(4, 4)
-
-        def forward(self, x: Tensor) -> Tensor:
-            out: Tensor = self.lin(x)
-            return out
-
-
-if torch.__version__ < "1":
-
-    class Never(N.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return x
-
-
 class Any_(N.Module):  # noqa: N801
     """Named as the written file could have named torch's own."""
 

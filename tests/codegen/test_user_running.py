@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sample_nets as nets
 import torch
-from user_files import Written
+from user_files import IMPORTS, Written, write
 
 import metann
 from metann.codegen.format import format_text
@@ -33,7 +33,6 @@ MODELS = {
     "OfRegistered": nets.OfRegistered,
     "Inner": lambda: nets.Outer.Inner(4),
     "Hidden": nets.Hidden,
-    "Branched": lambda: nets.Branched(),
     "Any_": nets.Any_,
 }
 
@@ -142,9 +141,35 @@ def test_what_the_class_holds_is_found_first(dependent):
     assert isinstance(converted.real, metann.generated.DependentLinear)
 
 
-def test_a_class_that_is_not_there_has_no_counterpart(dependent):
-    assert hasattr(dependent, "DependentBranched")
-    assert not hasattr(dependent, "DependentNever")
+BRANCHES = f"""{IMPORTS}
+if torch.__version__ > "1":
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lin = nn.Linear(4, 4)
+else:
+    class Net(nn.Module): ...
+if torch.__version__ < "1":
+    class Never(nn.Module): ...
+try:
+    from nowhere import Norm
+except ImportError:
+    class Norm(nn.LayerNorm): ...
+"""
+
+
+def test_a_class_has_a_counterpart_where_it_is_there(tmp_path, torch_library, monkeypatch):
+    made = write(tmp_path, torch_library, BRANCHES)
+    (tmp_path / "pkg" / "written.py").write_text(made.text)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    file = importlib.import_module("pkg.written")
+    plain = importlib.import_module("pkg.nets")
+    monkeypatch.delitem(sys.modules, "pkg")
+
+    assert type(file.to_dependent(plain.Net())) is file.DependentNet
+    assert type(metann.to_dependent(plain.Norm(3))) is file.DependentNorm
+    assert not hasattr(file, "DependentNever")
 
 
 def test_copies_and_pickles_are_of_the_written_class(dependent):

@@ -202,7 +202,8 @@ class Resolver:
 
     def _starred(self, qualified: str, file: SourceFile) -> SourceClass | None:
         """What a name may stand for that the file itself does not explain."""
-        found = (self.library.find(f"{star}.{qualified}") for star in file.stars)
+        stars = self.library.starred(file, qualified.partition(".")[0])
+        found = (self.library.find(f"{star}.{qualified}") for star in stars)
         return next((item for item in found if item is not None), None)
 
     def _subscripted(self, node: cst.Subscript, where: Where) -> Kinds:

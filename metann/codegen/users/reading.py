@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import libcst as cst
+from typing_extensions import override
 
 from metann.codegen.errors import CodegenError
 from metann.codegen.library import Library
@@ -27,6 +28,7 @@ class Files(Mapping[str, SourceFile]):
     def __init__(self, known: Mapping[str, SourceFile], roots: Sequence[Path] = ()) -> None:
         self._read: dict[str, SourceFile | None] = dict(known)
         self._roots = roots
+        self._texts: dict[str, str] = {}
         self.problems: dict[str, CodegenError] = {}
 
     def __getitem__(self, module: str) -> SourceFile:
@@ -43,9 +45,19 @@ class Files(Mapping[str, SourceFile]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    def may_define(self, module: str, name: str) -> bool:
+        """Whether a module that is not read yet is worth it for the sake of one name."""
+        if module in self._read:
+            return self._read[module] is not None
+        if module not in self._texts:
+            path = None if _is_never_read(module) else find_module(module, self._roots)
+            self._texts[module] = "" if path is None else _text_of(path)
+        text = self._texts[module]
+        return name in text or "import *" in text
+
     def _read_if_possible(self, module: str) -> UserFile | None:
         """The file of a module that the user's leads to; without it less is known, no more."""
-        if not module or module in _NEVER_READ or module.split(".")[0] in sys.stdlib_module_names:
+        if _is_never_read(module):
             return None
         path = find_module(module, self._roots)
         try:
@@ -53,6 +65,29 @@ class Files(Mapping[str, SourceFile]):
         except CodegenError as error:
             self.problems[module] = error
             return None
+
+
+def _is_never_read(module: str) -> bool:
+    is_pythons = module.split(".")[0] in sys.stdlib_module_names
+    return not module or module in _NEVER_READ or is_pythons
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return read_text(path)
+    except CodegenError:
+        return ""
+
+
+class UserLibrary(Library):
+    """A library that reads files when they are needed; of a package that is all stars, few."""
+
+    @override
+    def starred(self, file: SourceFile, name: str) -> Iterable[str]:
+        files = self.files
+        if not isinstance(files, Files):
+            return file.stars
+        return (module for module in file.stars if files.may_define(module, name))
 
 
 @dataclass(frozen=True)
@@ -71,7 +106,7 @@ def read_user(target: Target, torch: Library) -> UserSource:
     """Read a user's file; torch's are already there, and others are read when they are needed."""
     own = _read(target.module, target.path)
     files = Files({**torch.files, target.module: own}, _roots(target))
-    return UserSource(own, Library(torch.version, files))
+    return UserSource(own, UserLibrary(torch.version, files))
 
 
 def _roots(target: Target) -> list[Path]:
