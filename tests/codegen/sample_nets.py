@@ -92,8 +92,10 @@ class Scaled(Affine):
         super().__init__(width, width)  # pyright: ignore[reportUnknownMemberType]  # torch's
         self.gain = Weight(torch.randn(width))
 
-    def forward(self, input: Tensor) -> Tensor:
-        return super().forward(input) * self.gain
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]  # another name
+        self, x: Tensor, power: float = 1.0
+    ) -> Tensor:
+        return super().forward(x) * self.gain**power
 
 
 @dataclasses.dataclass(eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from user_files import IMPORTS, counterparts, in_init
+from user_files import IMPORTS, counterparts, in_init, write
 
 __all__ = ["counterparts"]
 
@@ -293,3 +293,26 @@ def test_the_docstring_has_the_shape_as_the_source_shows_it(counterparts, value)
     source = in_init(f"self.w = nn.Parameter({value})", ", given, width: int, tokens: int")
 
     assert f"w: shape {SHAPES[value]}." in counterparts(source).lines()
+
+
+def test_a_class_that_makes_other_objects_says_nothing_of_what_it_makes(counterparts):
+    source = in_init("self.a, self.b = Maker(), Plain()") + (
+        "class Maker(nn.Module):\n    def __new__(cls): ...\nclass Plain(nn.Module): ...\n"
+    )
+
+    assert counterparts(source).fields() == ["b: DependentPlain = submodule()"]
+
+
+def test_of_files_that_are_imported_by_stars_only_those_that_may_define_the_name_are_read(
+    tmp_path, torch_library
+):
+    source = "from .first import *\nfrom .second import *\n" + in_init("self.a = Block()").replace(
+        "from __future__ import annotations\n", ""
+    )
+    second = "from torch import nn\nclass Block(nn.Tanh): ...\n"
+
+    written = write(tmp_path, torch_library, source, first="class Other: ...", second=second)
+
+    assert written.fields() == ["a: DependentTanh = submodule()"]
+    assert "pkg.second" in written.read
+    assert "pkg.first" not in written.read

@@ -28,10 +28,11 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Written:
-    """A written file: its plan and its text."""
+    """A written file: its plan, its text, and the modules that were read for it."""
 
     plan: UserFilePlan
     text: str
+    read: frozenset[str] = frozenset()
 
     @property
     def notes(self) -> list[tuple[str, str]]:
@@ -92,8 +93,9 @@ def write(
     for name, text in texts.items():
         (folder / "pkg" / f"{name}.py").write_text(dedent(text))
     target = Target("pkg.nets", folder / "pkg" / "nets.py", "pkg.nets", names, folder)
-    plan = plan_user(read_user(target, library), target, "metann-generate pkg.nets -o out.py")
-    return Written(plan, format_text(render_user_file(plan)))
+    read = read_user(target, library)
+    plan = plan_user(read, target, "metann-generate pkg.nets -o out.py")
+    return Written(plan, format_text(render_user_file(plan)), frozenset(read.library.files))
 
 
 @pytest.fixture
