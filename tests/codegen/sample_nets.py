@@ -167,6 +167,25 @@ class Hidden(N.Module):
         return out
 
 
+class Last(N.LSTM):
+    """Returns another type than its base, and replaces a weight of it."""
+
+    def __init__(self) -> None:
+        super().__init__(4, 3)  # pyright: ignore[reportUnknownMemberType]  # torch's
+        self.bias_ih_l0 = Weight(torch.randn(12))
+
+    def forward(self, input: Tensor) -> Tensor:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        out: Tensor = super().forward(input)[0]
+        return out
+
+
+class Flipped(Block):
+    """Takes other arguments than its base."""
+
+    def forward(self, x: Tensor, flip: bool) -> Tensor:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        return super().forward(x.flip(0) if flip else x)
+
+
 class Any_(N.Module):  # noqa: N801
     """Named as the written file could have named torch's own."""
 

@@ -33,6 +33,7 @@ MODELS = {
     "OfRegistered": nets.OfRegistered,
     "Inner": lambda: nets.Outer.Inner(4),
     "Hidden": nets.Hidden,
+    "Last": nets.Last,
     "Any_": nets.Any_,
 }
 

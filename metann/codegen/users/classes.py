@@ -23,7 +23,7 @@ from metann.codegen.users.generics import generic_of
 from metann.codegen.users.kinds import Resolver
 from metann.codegen.users.metaclasses import Metaclasses
 from metann.codegen.users.outline import FOR_TYPES, Definition, UserFile
-from metann.codegen.users.overlaps import has_overlaps, is_final
+from metann.codegen.users.overlaps import has_overlaps, is_final, torchs_names
 from metann.codegen.users.signatures import SignaturePlanner
 from metann.codegen.users.spelling import UserSpeller
 
@@ -105,6 +105,7 @@ class ClassPlanner:
         found = agreed.attributes.found
         if source.is_deprecated:
             self.speller.names.use(ImportPlan("warnings"), at_run_time=True)
+        torchs = torchs_names(agreed.sources, self.counterparts)
         overlaps = has_overlaps(agreed.first, agreed.sources, inherited, self.counterparts)
         layer = UserClassPlan(
             name=name,
@@ -116,7 +117,7 @@ class ClassPlanner:
             comment=_OVERLAPS if overlaps or is_final(agreed.first) else "",
             bases_comment=_FINAL if is_final(agreed.first) else "",
             dependents=documented(found, inherited),
-            fields=FieldPlanner(self.counterparts).fields(found, inherited),
+            fields=FieldPlanner(self.counterparts).fields(found, inherited, torchs),
             declared=(
                 *self._declared(signatures.declared, agreed.sources),
                 *(self._substitute(agreed.sources) if found else ()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from metann.codegen.model import DependentPlan, ImportPlan
@@ -34,15 +34,22 @@ class FieldPlanner:
     counterparts: Counterparts
 
     def fields(
-        self, found: Mapping[str, Attribute], above: Mapping[str, Attribute]
+        self,
+        found: Mapping[str, Attribute],
+        above: Mapping[str, Attribute],
+        torchs: Set[str] = frozenset(),
     ) -> tuple[FieldPlan, ...]:
         """The attributes that the counterparts above do not declare in the same way.
+
+        `torchs` are the names that a layer of torch above declares in its own way.
 
         Example: Attribute("conv", {Layer(Conv2d)}) -> `conv: DependentConv2d = submodule()`
         """
         own = [item for item in found.values() if not _is_same(item, above.get(item.name))]
         ordered = sorted(own, key=lambda item: 0 if item.is_weight else 1 if item.is_module else 2)
-        return tuple(self._field(item, item.name in above) for item in ordered)
+        return tuple(
+            self._field(item, item.name in above or item.name in torchs) for item in ordered
+        )
 
     def _field(self, attribute: Attribute, is_declared: bool) -> FieldPlan:
         if attribute.is_module:

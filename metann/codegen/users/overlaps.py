@@ -14,6 +14,7 @@ from metann.codegen.users.attributes import Attribute
 from metann.codegen.users.bases import DEPENDENT_MODULE, Counterparts
 from metann.codegen.users.members import read_members
 from metann.codegen.users.outline import Definition, UserFile
+from metann.codegen.users.signatures import head_of
 
 _NOT_COMPARED = frozenset({"__init__", "__new__", "__init_subclass__"})
 
@@ -35,7 +36,30 @@ def has_overlaps(
     for item in (*above, library.find(DEPENDENT_MODULE)):
         if item is not None and item.qualified_name not in counterparts.own:
             theirs |= _torchs_names(item, counterparts)
-    return bool((own & theirs) - _NOT_COMPARED)
+    return bool((own & theirs) - _NOT_COMPARED) or _redefines(definition, above, counterparts)
+
+
+def _redefines(
+    definition: Definition, above: Sequence[SourceClass], counterparts: Counterparts
+) -> bool:
+    """Whether a method takes or returns something else than that of a base with a counterpart."""
+    functions = read_members(definition.node).functions
+    for item in (base for source in above for base in counterparts.library.mro(source)):
+        file = counterparts.library.files.get(item.module)
+        if not isinstance(file, UserFile):
+            continue
+        for other in file.definitions[item.name]:
+            theirs = read_members(other.node).functions
+            common = (functions.keys() & theirs.keys()) - _NOT_COMPARED
+            if any(head_of(functions[name]) != head_of(theirs[name]) for name in common):
+                return True
+    return False
+
+
+def torchs_names(above: Sequence[SourceClass], counterparts: Counterparts) -> Set[str]:
+    """What the layers of torch among some classes define."""
+    layers = [item for item in above if item.qualified_name not in counterparts.own]
+    return {name for item in layers for name in _torchs_names(item, counterparts)}
 
 
 def _own_names(source: SourceClass, below: Set[str], counterparts: Counterparts) -> Set[str]:

@@ -160,11 +160,12 @@ class _Spelling:
 
 def _agree(definitions: Sequence[Definition], name: str) -> bool:
     """Whether a method has the same signatures in all definitions of a class."""
-    first, *others = ([_head(item) for item in _functions(d, name)] for d in definitions)
+    first, *others = ([head_of(item) for item in _functions(d, name)] for d in definitions)
     return all(other == first for other in others)
 
 
-def _head(function: cst.FunctionDef) -> str:
+def head_of(function: cst.FunctionDef) -> str:
+    """A function without its body, on one line."""
     return code_of(function.with_changes(body=cst.SimpleStatementSuite([]), leading_lines=()))
 
 
