@@ -4,7 +4,7 @@
 # Three that maintainers need now and then.
 #   make refresh       write generated/ anew
 #   make matrix        ask what every layer can do, and write docs/layer-matrix.md anew
-#   make models        the tests on models of other libraries; see tests/models/README.md
+#   make models        the tests on models and files of other libraries; see tests/models/README.md
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -29,7 +29,7 @@ matrix: $(VENV)/installed
 
 # Its tests need packages that nothing else does, so they have an environment of their own.
 models: $(MODELS_VENV)/installed
-	$(MODELS_VENV)/bin/python -m pytest tests/models
+	$(MODELS_VENV)/bin/python -m pytest tests/models tests/real_files
 
 # The file is written last: an interrupted installation is made anew, and so is one whose
 # requirements have changed since.
@@ -38,10 +38,12 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-$(MODELS_VENV)/installed: pyproject.toml constraints.txt tests/models/requirements.txt
+$(MODELS_VENV)/installed: pyproject.toml constraints.txt $(wildcard tests/models/requirements*.txt)
 	$(PYTHON) -m venv --clear $(MODELS_VENV)
-	$(MODELS_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable . \
-		--requirement tests/models/requirements.txt
+	$(MODELS_VENV)/bin/python -m pip install --quiet --constraint constraints.txt \
+		--editable '.[codegen]' --requirement tests/models/requirements.txt
+	$(MODELS_VENV)/bin/python -m pip install --quiet --no-deps \
+		--requirement tests/models/requirements_alone.txt
 	touch $@
 
 clean:
