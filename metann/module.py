@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from metann.generated.overloads import ToDependent
+    from metann.typed import Called
 
 
 def _every_module(module: nn.Module) -> bool:  # noqa: ARG001
@@ -74,6 +75,9 @@ class DependentModule(OwnHooks):
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             """Convert a module and all its submodules in place; or initialise a subclass."""
+
+        # torch's is `Any`.
+        __call__: Called  # pyright: ignore[reportIncompatibleMethodOverride]
 
         # An attribute: pyrefly 1.4 loses the overloads of a decorated method.
         to_dependentmodule: ClassVar[ToDependent]

@@ -7,7 +7,7 @@ A type checker, and an IDE, knows the counterpart of each layer of torch from th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast, overload
 
 from torch import Tensor, nn
 
@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 Params = Iterable[Tensor] | Mapping[str, Tensor]
 
 ArgumentsP = ParamSpec("ArgumentsP")
+OutputT = TypeVar("OutputT")
 OutputT_co = TypeVar("OutputT_co", covariant=True)
+
+
+class Forward(Protocol[ArgumentsP, OutputT_co]):
+    """Anything with a forward."""
+
+    def forward(self, *args: ArgumentsP.args, **kwargs: ArgumentsP.kwargs) -> OutputT_co:
+        """As the module's own."""
+        ...
 
 
 class Takes(Protocol[ArgumentsP, OutputT_co]):
@@ -29,6 +38,21 @@ class Takes(Protocol[ArgumentsP, OutputT_co]):
 
     def forward(self, *args: ArgumentsP.args, **kwargs: ArgumentsP.kwargs) -> OutputT_co:
         """As the module's own."""
+        ...
+
+
+class Called(Protocol):
+    """The call of a dependent module: typed as its forward."""
+
+    @overload
+    def __get__(self, module: None, owner: object = None) -> Called: ...
+    @overload
+    def __get__(
+        self, module: Forward[ArgumentsP, OutputT], owner: object = None
+    ) -> Callable[ArgumentsP, OutputT]: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As `nn.Module.__call__`."""
         ...
 
 
