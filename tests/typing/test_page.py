@@ -52,7 +52,6 @@ def follow(block: Block, following: Block, folder: Path) -> None:
         assert block.text in file.read_text(encoding="utf-8")
     elif block.note.endswith(".py"):
         file.parent.mkdir(exist_ok=True)
-        (file.parent / "__init__.py").touch()
         file.write_text(block.text, encoding="utf-8")
     elif block.language == "sh" and not block.text.startswith("pip install"):
         done = run(block.text, folder)
