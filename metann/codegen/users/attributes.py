@@ -10,6 +10,7 @@ import libcst as cst
 from metann.codegen.model import Note
 from metann.codegen.source import SourceClass
 from metann.codegen.users.kinds import Kind, Kinds, Layer, Resolver, Weight, Where
+from metann.codegen.users.looks import LOOKS, looks_like_one
 from metann.codegen.users.members import Given, Members, read_members
 from metann.codegen.users.outline import UserFile
 
@@ -18,11 +19,15 @@ _UNNAMED = "which names this gives is known only at run time; they are found, bu
 
 @dataclass(frozen=True)
 class Attribute:
-    """An attribute, all that it can be, and whether the user's source gives it a type."""
+    """An attribute, all that it can be, and whether the user's source gives it a type.
+
+    `looks_like_one`: as a module or a weight, if it is not known what it is.
+    """
 
     name: str
     kinds: Kinds
     is_annotated: bool = False
+    looks_like_one: bool = False
 
     @property
     def is_weight(self) -> bool:
@@ -100,17 +105,20 @@ def _names(members: Members) -> Iterator[str]:
 def _attribute(
     name: str, bodies: list[_Body], source: SourceClass, resolver: Resolver
 ) -> Attribute:
-    given = [
-        resolver.given(item, Where(file, source, item.function))
+    values = [
+        (item, Where(file, source, item.function))
         for file, item in resolver.values_of(name, source)
     ]
-    kinds = Kinds().union(*given)
+    kinds = Kinds().union(*(resolver.given(item, where) for item, where in values))
     annotated = [body for body in bodies if name in body.members.annotations]
     if annotated and (Kind.OTHER in kinds or not kinds):
         body = annotated[0]
         node = body.members.annotations[name]
         kinds = resolver.annotation(node, Where(body.file, source)) or kinds
-    return Attribute(name, kinds, bool(annotated))
+    looks = Kind.OTHER in kinds and any(
+        looks_like_one(item.value, where, resolver) for item, where in values
+    )
+    return Attribute(name, kinds, bool(annotated), looks)
 
 
 def _why_not(attribute: Attribute, held: set[str]) -> str | None:
@@ -118,7 +126,7 @@ def _why_not(attribute: Attribute, held: set[str]) -> str | None:
     kinds = attribute.kinds - {Kind.NONE}
     known = kinds - {Kind.OTHER, Kind.BUFFER, Kind.SET_BUFFER}
     if not known and not attribute.is_buffer:
-        return ""
+        return LOOKS if attribute.looks_like_one else ""
     if attribute.name in held:
         return "the class itself holds a value of this name, which Python finds first"
     if attribute.name.startswith("__"):

@@ -14,7 +14,15 @@ from metann.codegen.syntax import text_of
 from metann.codegen.users.members import Given, literal, read_members
 from metann.codegen.users.outline import Definition, UserFile
 from metann.codegen.users.shapes import shape_of
-from metann.codegen.users.variables import read_locals, read_returned
+from metann.codegen.users.variables import (
+    arguments_of,
+    bound_of,
+    held_in,
+    is_static,
+    parsed,
+    read_locals,
+    read_returned,
+)
 
 _PARAMETERS = ("torch.nn.parameter.Parameter", "torch.nn.parameter.UninitializedParameter")
 _BUFFER = "torch.nn.parameter.Buffer"
@@ -25,6 +33,10 @@ _RETURN_GIVEN_FROM = ("torch.nn.utils.", "copy.")
 _RETURN_SELF = (
     *("apply", "bfloat16", "cpu", "cuda", "double", "eval", "float", "half", "requires_grad_"),
     *("share_memory", "to", "to_empty", "train", "type", "xpu"),
+)
+# Layers of torch whose parts, as `layers[0]`, are modules.
+_OF_MODULES = tuple(
+    f"torch.nn.modules.container.{name}" for name in ("ModuleDict", "ModuleList", "Sequential")
 )
 _DEEPEST = 12
 
@@ -75,8 +87,8 @@ class Where:
         """What the method calls the module it is a method of; None outside of methods."""
         if self.owner is None or self.function is None:
             return None
-        first = next(iter(_arguments(self.function)), None)
-        return None if any(_is_static(item) for item in self.function.decorators) else first
+        first = next(iter(arguments_of(self.function)), None)
+        return None if any(is_static(item) for item in self.function.decorators) else first
 
     def deeper(self) -> Where:
         """The same place, one step further from where the question was asked."""
@@ -119,6 +131,10 @@ class Resolver:
             return self._call(value, where)
         if isinstance(value, cst.Name):
             return self._name(value.value, where)
+        if isinstance(value, cst.Subscript):
+            whole = self.value(value.value, where)
+            is_of_modules = all(isinstance(k, Layer) and k.name in _OF_MODULES for k in whole)
+            return frozenset({Kind.MODULE}) if is_of_modules else OTHER
         on_self = isinstance(value, cst.Attribute) and text_of(value.value) == where.self_name
         if isinstance(value, cst.Attribute) and on_self and where.owner is not None:
             return self.attribute(value.attr.value, where)
@@ -179,7 +195,9 @@ class Resolver:
             return self._instance_of(found)
         alias = None if dotted is None else self.library.alias(where.file.qualified(dotted))
         if alias is None:
-            return OTHER
+            file = where.file
+            bound = bound_of(file.values.get(dotted or "")) if isinstance(file, UserFile) else None
+            return OTHER if bound is None else self.annotation(bound, where)
         return self.annotation(parsed(alias[0]), Where(alias[1], depth=where.depth))
 
     def find(self, dotted: str, where: Where) -> SourceClass | None:
@@ -236,7 +254,7 @@ class Resolver:
             return OTHER
         given = read_locals(where.function).get(name, ())
         found = Kinds().union(*(self.value(value, where) for value in given))
-        argument = _arguments(where.function).get(name)
+        argument = arguments_of(where.function).get(name)
         if argument is not None:
             found |= self._argument(argument, where)
         return found or OTHER
@@ -287,10 +305,10 @@ class Resolver:
             return OTHER
         first, _, rest = dotted.partition(".")
         if rest and first == where.self_name:
-            return self._by_method(rest, where)
+            return self._by_member(rest, where)
         if where.function is not None:
             given = read_locals(where.function).get(dotted, ())
-            argument = _arguments(where.function).get(dotted)
+            argument = arguments_of(where.function).get(dotted)
             if given or argument is not None:
                 return self._by_variable(given, argument, where)
         found = self.find(dotted, where)
@@ -329,16 +347,27 @@ class Resolver:
         parts = [item.slice.value for item in node.slice if isinstance(item.slice, cst.Index)]
         if name in ("Optional", "Union"):
             return Kinds().union(*(self._factory(p, where) for p in parts if text_of(p) != "None"))
+        if name in ("ClassVar", "Final", "Annotated"):
+            return self._factory(parts[0], where)
         if name in ("type", "Type", "Callable"):
             return self.annotation(parts[-1], where)
         return OTHER
 
-    def _by_method(self, name: str, where: Where) -> Kinds:
+    def _by_member(self, name: str, where: Where) -> Kinds:
+        """What a call of a method, or of a class that the user's class holds, gives."""
+        if any(True for _ in self.values_of(name, where.owner)):
+            return OTHER
         for definition, file in self.definitions(where.owner):
-            function = read_members(definition.node).functions.get(name)
-            if function is not None:
-                place = Where(file, where.owner, function, where.depth)
-                return self._returned(function, place)
+            held = held_in(definition.node, name)
+            if isinstance(held, cst.FunctionDef):
+                return self._returned(held, Where(file, where.owner, held, where.depth))
+            place = Where(file, definition.source, depth=where.depth)
+            if isinstance(held, cst.ClassDef):
+                return self.made_by(cst.Name(name), place)
+            if isinstance(held, cst.Annotation):
+                return self._factory(held, place)
+            if held is not None:
+                return self.made_by(held, place)
         return OTHER
 
     def _by_function(self, qualified: str, where: Where) -> Kinds:
@@ -355,7 +384,7 @@ class Resolver:
 
     def _returned(self, function: cst.FunctionDef, where: Where) -> Kinds:
         """What a function returns, as it says or as its `return` statements show."""
-        if not all(map(_is_static, function.decorators)):
+        if not all(map(is_static, function.decorators)):
             return OTHER
         if function.returns is not None:
             return self.annotation(function.returns.annotation, where)
@@ -368,23 +397,5 @@ class Resolver:
         return any("__new__" in item.methods for item in mro if not _is_torchs(item))
 
 
-def _is_static(decorator: cst.Decorator) -> bool:
-    return text_of(decorator.decorator) == "staticmethod"
-
-
 def _is_torchs(source: SourceClass) -> bool:
     return source.module.startswith("torch.")
-
-
-def _arguments(function: cst.FunctionDef) -> dict[str, cst.Param]:
-    parameters = function.params
-    all_of_them = (*parameters.posonly_params, *parameters.params, *parameters.kwonly_params)
-    return {parameter.name.value: parameter for parameter in all_of_them}
-
-
-def parsed(text: str) -> cst.BaseExpression | None:
-    """The expression in a string; None if it holds none. Example: "b c" -> None."""
-    try:
-        return cst.parse_expression(text)
-    except cst.ParserSyntaxError:
-        return None

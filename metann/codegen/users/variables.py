@@ -1,4 +1,4 @@
-"""The local variables of a user's function, and what it returns."""
+"""The variables of a user's function and class, and what a function takes and returns."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from functools import cache
 import libcst as cst
 import libcst.matchers as m
 
+from metann.codegen.syntax import text_of
 from metann.codegen.users.blocks import steps_of
 from metann.codegen.users.members import parts_of, targets_of
+from metann.codegen.users.outline import FOR_TYPES, statements_under
+
+Held = cst.FunctionDef | cst.ClassDef | cst.Annotation | cst.BaseExpression
 
 
 @cache
@@ -61,3 +65,50 @@ def _defined(node: cst.CSTNode) -> Iterator[str]:
     ):
         for alias in node.names:
             yield alias.evaluated_alias or alias.evaluated_name.partition(".")[0]
+
+
+def arguments_of(function: cst.FunctionDef) -> dict[str, cst.Param]:
+    """The arguments of a function by name, without `*` and `**`."""
+    parameters = function.params
+    all_of_them = (*parameters.posonly_params, *parameters.params, *parameters.kwonly_params)
+    return {parameter.name.value: parameter for parameter in all_of_them}
+
+
+def is_static(decorator: cst.Decorator) -> bool:
+    """Whether it is `@staticmethod`."""
+    return text_of(decorator.decorator) == "staticmethod"
+
+
+def held_in(node: cst.ClassDef, name: str) -> Held | None:
+    """What the body of a class gives a name: a method, a class, an annotation, or a value.
+
+    `...` if it gives several values. Example: `act: type[nn.Module] = nn.ReLU` -> the annotation
+    """
+    found: list[Held] = []
+    for statement in statements_under(node.body.body):
+        item = statement.node
+        if isinstance(item, cst.FunctionDef | cst.ClassDef) and item.name.value == name:
+            found.append(item)
+        elif isinstance(item, cst.AnnAssign) and text_of(item.target) == name:
+            found.append(item.annotation)
+        elif isinstance(item, cst.Assign) and statement.under != FOR_TYPES:
+            found += [item.value for target in item.targets if text_of(target.target) == name]
+    if not found or isinstance(found[-1], cst.FunctionDef):
+        return found[-1] if found else None
+    return found[0] if len(found) == 1 else cst.Ellipsis()
+
+
+def bound_of(value: cst.BaseExpression | None) -> cst.BaseExpression | None:
+    """Example: `TypeVar("T", bound=nn.Module)` -> nn.Module."""
+    if not isinstance(value, cst.Call) or (text_of(value.func) or "").split(".")[-1] != "TypeVar":
+        return None
+    named = {item.keyword.value: item.value for item in value.args if item.keyword is not None}
+    return named.get("bound")
+
+
+def parsed(text: str) -> cst.BaseExpression | None:
+    """The expression in a string; None if it holds none. Example: "b c" -> None."""
+    try:
+        return cst.parse_expression(text)
+    except cst.ParserSyntaxError:
+        return None
