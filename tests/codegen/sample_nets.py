@@ -186,6 +186,34 @@ class Flipped(Block):
         return super().forward(x.flip(0) if flip else x)
 
 
+class Cached(N.Module):
+    """Has a buffer or none, and one of which an annotation says more."""
+
+    def __init__(self, size: int = 4) -> None:
+        super().__init__()
+        if size:
+            self.register_buffer("cache", torch.ones(size))
+        else:
+            self.cache = None
+        self.order: torch.LongTensor
+        self.register_buffer("order", torch.tensor([1, 0]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[self.order]
+
+
+class Steps(N.Sequential):
+    """Inherits all from torch."""
+
+
+class Scaling(Steps):
+    """Takes other arguments than the layer of torch at the bottom."""
+
+    def forward(self, input: Tensor, scale: float) -> Tensor:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        out: Tensor = self[0](input)
+        return scale * out
+
+
 class Any_(N.Module):  # noqa: N801
     """Named as the written file could have named torch's own."""
 

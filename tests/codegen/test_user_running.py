@@ -34,6 +34,7 @@ MODELS = {
     "Inner": lambda: nets.Outer.Inner(4),
     "Hidden": nets.Hidden,
     "Last": nets.Last,
+    "Cached": nets.Cached,
     "Any_": nets.Any_,
 }
 

@@ -61,7 +61,10 @@ class FieldPlanner:
         is_wider = spelled.is_wider or (attribute.is_optional and not attribute.is_buffer)
         field = FieldPlan(attribute.name, text, comment=_comment(is_wider, attribute, is_declared))
         if attribute.is_buffer:
-            is_wider = Kind.SET_BUFFER in attribute.kinds
+            # A type checker takes `self.cache = None` for the attribute's whole type, unless an
+            # annotation has said more: `LongTensor`, maybe.
+            assigned = Kind.SET_BUFFER in attribute.kinds or attribute.is_optional
+            is_wider = assigned or attribute.is_annotated
             return replace(field, comment=_comment(is_wider, attribute, is_declared))
         by = self.counterparts.names.use(declared_by, at_run_time=True)
         return replace(field, declared_by=by)

@@ -34,8 +34,8 @@ def has_overlaps(
     own = _own_names(definition.source, below, counterparts)
     theirs = {*inherited, "__call__"} if above else set[str]()
     for item in (*above, library.find(DEPENDENT_MODULE)):
-        if item is not None and item.qualified_name not in counterparts.own:
-            theirs |= _torchs_names(item, counterparts)
+        if item is not None:
+            theirs |= _torchs_names(item, counterparts) - _own_names(item, set(), counterparts)
     return bool((own & theirs) - _NOT_COMPARED) or _redefines(definition, above, counterparts)
 
 
