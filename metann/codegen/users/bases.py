@@ -190,7 +190,8 @@ def unknown_bases(source: SourceClass, library: Library) -> Iterator[str]:
 
 def shown_by(names: Names) -> str:
     """The metaclass of counterparts, imported."""
-    return names.use(_SHOWN, at_run_time=True)
+    names.use_outside(_SHOWN, at_run_time=True)
+    return _SHOWN.name
 
 
 def is_dependent(source: SourceClass, library: Library, also: Set[str] = frozenset()) -> bool:

@@ -43,11 +43,19 @@ _FOREIGN = (
 _FINAL = "  # pyright: ignore[reportGeneralTypeIssues]"
 _FOREIGN_BASE = "  # type: ignore[misc, unused-ignore]  # pyright: ignore[reportUntypedBaseClass]"
 _FOREIGN_ARGUMENT = "  # pyright: ignore[reportUnknownArgumentType]"
+_FOR_SUBSTITUTE = (
+    *(ImportPlan("collections.abc", "Mapping"), ImportPlan("collections.abc", "Iterable")),
+    *(ImportPlan("torch", "Tensor"), ImportPlan("builtins", "str")),
+    *(ImportPlan("builtins", "bool"), ImportPlan("builtins", "tuple")),
+)
 _NOT_ALWAYS = "the name stands for something else in other runs, so nothing of it has a type"
 _UNSHOWN = (
     "no file was found that defines its base {}: what that has is not known, and libraries that "
     "look the class up by its name do not find its counterpart"
 )
+# What the templates write in the body of a class.
+_NEEDED_IN_CLASSES = frozenset({"TYPE_CHECKING", "overload"})
+_NEEDED = "the written file needs this name for itself, so the attribute has no type"
 _DIFFER = "it has several definitions; what is not the same in all of them has no type"
 
 
@@ -104,7 +112,7 @@ class ClassPlanner:
         name = self.counterparts.own[source.qualified_name]
         found = agreed.attributes.found
         if source.is_deprecated:
-            self.speller.names.use(ImportPlan("warnings"), at_run_time=True)
+            self.speller.names.use_outside(ImportPlan("warnings"), at_run_time=True)
         torchs = torchs_names(agreed.sources, self.counterparts)
         overlaps = has_overlaps(agreed.first, agreed.sources, inherited, self.counterparts)
         layer = UserClassPlan(
@@ -139,7 +147,13 @@ class ClassPlanner:
             for name, attribute in first.found.items()
             if all(other.found.get(name) == attribute for other in others)
         }
-        notes = (*first.notes, *([Note(source.name, _DIFFER)] if others else []))
+        ours = common.keys() & _NEEDED_IN_CLASSES
+        common = {name: attribute for name, attribute in common.items() if name not in ours}
+        notes = (
+            *first.notes,
+            *(Note(f"{source.name}.{name}", _NEEDED) for name in sorted(ours)),
+            *([Note(source.name, _DIFFER)] if others else []),
+        )
         above, *rest = (classes_above(d, self.file, self.counterparts) for d in definitions)
         names = [item.source.qualified_name for item in above]
         is_same = all([item.source.qualified_name for item in o] == names for o in rest)
@@ -182,8 +196,8 @@ class ClassPlanner:
         if self.file.is_class(outer) and self.file.is_class(source.name):
             return None
         names = self.speller.names
-        names.use(ImportPlan("typing", "TYPE_CHECKING"), at_run_time=True)
-        names.use(ImportPlan(source.module), at_run_time=True)
+        names.use_outside(ImportPlan("typing", "TYPE_CHECKING"), at_run_time=True)
+        names.use_outside(ImportPlan(source.module), at_run_time=True)
         imported = names.guard(ImportPlan(source.module, outer)).text
         if outer in self.file.branches:
             return GuardPlan(outer, imported, _FOREIGN, _FOREIGN_ARGUMENT)
@@ -213,12 +227,11 @@ class ClassPlanner:
         if not any(map(planner.substitutes, (s for s in above if self._is_torchs(s)))):
             return
         names = self.speller.names
-        mapping = names.use(ImportPlan("collections.abc", "Mapping"))
-        iterable = names.use(ImportPlan("collections.abc", "Iterable"))
-        tensor = names.use(ImportPlan("torch", "Tensor"))
-        takes = f"named_params: {mapping}[str, {tensor}] | {iterable}[tuple[str, {tensor}]]"
+        mapping, iterable, tensor, str_, bool_, tuple_ = map(names.use, _FOR_SUBSTITUTE)
+        pairs = f"{iterable}[{tuple_}[{str_}, {tensor}]]"
+        takes = f"named_params: {mapping}[{str_}, {tensor}] | {pairs}"
         yield DeclaredPlan(
-            "substitute", ("self", takes, "strict: bool = True"), "None", comment=_OVERRIDE
+            "substitute", ("self", takes, f"strict: {bool_} = True"), "None", comment=_OVERRIDE
         )
 
     def _is_torchs(self, source: SourceClass) -> bool:

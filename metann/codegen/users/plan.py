@@ -9,10 +9,12 @@ from metann.codegen.model import ImportPlan, Note
 from metann.codegen.plan import layer_planner
 from metann.codegen.source import SourceClass
 from metann.codegen.user_model import DoorPlan, UserClassPlan, UserFilePlan
+from metann.codegen.users.attributes import attributes_of
 from metann.codegen.users.bases import Counterparts, acts_on_subclasses
 from metann.codegen.users.choose import choose
 from metann.codegen.users.classes import ClassPlanner, PlannedClass
 from metann.codegen.users.exclusions import left_out, why_not_written
+from metann.codegen.users.kinds import Resolver
 from metann.codegen.users.locate import Target
 from metann.codegen.users.metaclasses import Metaclasses
 from metann.codegen.users.names import Names
@@ -32,8 +34,8 @@ def plan_user(source: UserSource, target: Target, command: str) -> UserFilePlan:
     """
     chosen, skipped = _written(source, target)
     own = counterpart_names(chosen)
-    names = Names(own.values())
-    names.use(ImportPlan("metann"), at_run_time=True)
+    names = Names(own.values(), _declared(chosen, source))
+    names.use_outside(ImportPlan("metann"), at_run_time=True)
     counterparts = Counterparts(layer_planner(source.library), names, own)
     speller = UserSpeller(source.library, names)
     metaclasses = Metaclasses(counterparts, speller)
@@ -41,7 +43,7 @@ def plan_user(source: UserSource, target: Target, command: str) -> UserFilePlan:
     planned = [planner.plan(item) for item in chosen]
     doors = tuple(_doors(chosen, planned, source, names))
     if names.has_types or any(item.layer.declared for item in planned):
-        names.use(ImportPlan("typing", "TYPE_CHECKING"), at_run_time=True)
+        names.use_outside(ImportPlan("typing", "TYPE_CHECKING"), at_run_time=True)
     at_run_time, for_types = names.lines(own=target.module.partition(".")[0])
     return UserFilePlan(
         source=target.module,
@@ -68,6 +70,13 @@ def _written(source: UserSource, target: Target) -> tuple[list[SourceClass], lis
             f"{first.what}, {first.why}. Name another file or class."
         )
     return written, [*skipped, *(() if target.names else left_out(source))]
+
+
+def _declared(chosen: Sequence[SourceClass], source: UserSource) -> set[str]:
+    """The attributes that the written classes may declare."""
+    resolver = Resolver(source.library)
+    definitions = (d for item in chosen for d in source.file.definitions[item.name])
+    return {name for d in definitions for name in attributes_of(d.source, resolver).found}
 
 
 def counterpart_names(chosen: Sequence[SourceClass]) -> dict[str, str]:
@@ -98,11 +107,11 @@ def _doors(
     known = (item for item in chosen if item.qualified_name in layers)
     ordered = sorted(known, key=lambda item: -len(source.library.mro(item)))
     if len(ordered) == 1:
-        names.use(ImportPlan("typing", "cast"), at_run_time=True)
+        names.use_outside(ImportPlan("typing", "cast"), at_run_time=True)
     elif ordered:
-        names.use(ImportPlan("typing", "overload"), at_run_time=True)
-        names.use(ImportPlan("torch", "nn"))
-        names.use(ImportPlan("metann.module", "DependentModule"), at_run_time=True)
+        names.use_outside(ImportPlan("typing", "overload"), at_run_time=True)
+        names.use_outside(ImportPlan("torch", "nn"))
+        names.use_outside(ImportPlan("metann.module", "DependentModule"), at_run_time=True)
     for item in ordered:
         above = {base.qualified_name for base in source.library.mro(item)[1:]}
         overlaps = bool(above & layers.keys()) and acts_on_subclasses(item, source.library)

@@ -62,7 +62,7 @@ class SignaturePlanner:
         declared = [self._signature(name, of, item, place, notes) for item in chosen]
         if overloads:
             any_ = self.speller.names.use(_ANY)
-            self.speller.names.use(ImportPlan("typing", "overload"), at_run_time=True)
+            self.speller.names.use_outside(ImportPlan("typing", "overload"), at_run_time=True)
             anything = ("self", f"*args: {any_}", f"**kwargs: {any_}")
             returns = {item.returns for item in declared}
             result = returns.pop() if len(returns) == 1 else any_
