@@ -11,6 +11,8 @@ from metann.codegen.model import DependentPlan, ImportLine, Note
 class FieldPlan:
     """A typed attribute; `declared_by` is empty if the class only annotates it.
 
+    `is_override` if a class above, the user's own or another, declares it in another way.
+
     Example: `FieldPlan("conv1", "DependentConv2d", "submodule")` shows as
     `conv1: DependentConv2d = submodule()`
     """
@@ -19,6 +21,7 @@ class FieldPlan:
     annotation: str
     declared_by: str = ""
     comment: str = ""
+    is_override: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,11 @@ _NARROWER = SettingPlan(
     "pyrefly: ignore-errors[bad-override-mutable-attribute]",
     "A submodule is declared as what it becomes, a subclass of what the user's class makes.",
 )
+# No comment of a line, as a formatter may break the line and move it.
+_OVERRIDE = SettingPlan(
+    "pyright: reportIncompatibleVariableOverride=false",
+    "The user's class, or one above, declares the same attribute as what it was before.",
+)
 _DEPRECATED = SettingPlan(
     "pyright: reportDeprecated=false", "A class that is deprecated has a counterpart, too."
 )
@@ -127,8 +135,13 @@ class UserFilePlan:
     @property
     def settings(self) -> list[SettingPlan]:
         """What is said to type checkers for all of the file."""
-        found = [_NARROWER] if any(layer.fields for layer in self.layers) else []
-        return [*found, *([_DEPRECATED] if any(i.is_deprecated for i in self.layers) else [])]
+        fields = [field for layer in self.layers for field in layer.fields]
+        settings = (
+            (_NARROWER, bool(fields)),
+            (_OVERRIDE, any(field.is_override for field in fields)),
+            (_DEPRECATED, any(layer.is_deprecated for layer in self.layers)),
+        )
+        return [setting for setting, is_needed in settings if is_needed]
 
     @property
     def has_guards(self) -> bool:

@@ -121,3 +121,32 @@ def test_names_that_do_not_clash_are_as_they_were(counterparts):
 
     assert "as " not in "".join(written.imports())
     assert written.signatures() == ["def __init__(self, n: int, x: Tensor) -> None"]
+
+
+ANNOTATED = f"""{IMPORTS}
+class Net(nn.Module):
+    layerss: nn.ModuleList
+    encoder_stack: nn.TransformerEncoder
+    a_name_as_long_as_it_takes_to_fill_a_line_of_a_hundred: nn.Conv2d | None
+
+    def __init__(self, inner: nn.TransformerEncoderLayer, wide: bool) -> None:
+        super().__init__()
+        self.layerss = nn.ModuleList()
+        self.encoder_stack = nn.TransformerEncoder(inner, 2)
+        self.a_name_as_long_as_it_takes_to_fill_a_line_of_a_hundred = None
+        self.another_name_as_long_as_it_takes_to_fill_a_line = nn.ReLU() if wide else nn.GELU()
+"""
+OVERRIDES = "# pyright: reportIncompatibleVariableOverride=false\n"
+
+
+def test_what_checkers_are_told_of_long_lines_is_where_they_look_for_it(tmp_path, torch_library):
+    written = write(tmp_path, torch_library, ANNOTATED)
+
+    assert OVERRIDES in written.text
+    assert checked(tmp_path, written) == ""
+
+
+def test_what_is_not_needed_is_not_said(counterparts):
+    assert OVERRIDES not in counterparts(in_init("self.act = nn.ReLU()")).text
+    annotated = counterparts(f"{IMPORTS}class Net(nn.Module):\n    act: nn.ReLU\n").text
+    assert OVERRIDES in annotated

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 
 from metann.codegen.model import DependentPlan, ImportPlan
@@ -15,8 +15,8 @@ from metann.codegen.users.kinds import Kind, Layer, Weight
 _DEPENDENT = ImportPlan("metann.fields", "dependent")
 _SUBMODULE = ImportPlan("metann.fields", "submodule")
 _TENSOR = ImportPlan("torch", "Tensor")
-_MYPY = "type: ignore[assignment, unused-ignore]"
-_PYRIGHT = "pyright: ignore[reportIncompatibleVariableOverride]"
+# A formatter does not break a line that ends with it.
+_MYPY = "  # type: ignore[assignment, unused-ignore]"
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,17 @@ class FieldPlanner:
             spelled, declared_by = Spelled(tensor, attribute.is_weight), _DEPENDENT
         text = f"{spelled.text} | None" if attribute.is_optional else spelled.text
         is_wider = spelled.is_wider or (attribute.is_optional and not attribute.is_buffer)
-        field = FieldPlan(attribute.name, text, comment=_comment(is_wider, attribute, is_declared))
+        is_override = is_declared or attribute.is_annotated
+        field = FieldPlan(attribute.name, text, is_override=is_override)
         if attribute.is_buffer:
             # A type checker takes `self.cache = None` for the attribute's whole type, unless an
             # annotation has said more: `LongTensor`, maybe.
             assigned = Kind.SET_BUFFER in attribute.kinds or attribute.is_optional
             is_wider = assigned or attribute.is_annotated
-            return replace(field, comment=_comment(is_wider, attribute, is_declared))
+            return replace(field, comment=_MYPY if is_wider or is_declared else "")
         by = self.counterparts.names.use(declared_by, at_run_time=True)
-        return replace(field, declared_by=by)
+        comment = _MYPY if is_wider or is_declared else ""
+        return replace(field, declared_by=by, comment=comment)
 
     def _module(self, attribute: Attribute) -> Spelled:
         """Example: {Layer(ReLU), Layer(GELU)} -> "DependentGELU | DependentReLU"."""
@@ -114,11 +116,3 @@ def _shapes(attribute: Attribute) -> Iterator[str]:
 
 def _is_same(attribute: Attribute, above: Attribute | None) -> bool:
     return above is not None and attribute.kinds == above.kinds
-
-
-def _comment(is_wider: bool, attribute: Attribute, is_declared: bool) -> str:
-    parts: Sequence[str] = [
-        *([_MYPY] if is_wider or is_declared else []),
-        *([_PYRIGHT] if attribute.is_annotated or is_declared else []),
-    ]
-    return "".join(f"  # {part}" for part in parts)
