@@ -166,6 +166,49 @@ def test_an_empty_file(refused):
     )
 
 
+@pytest.mark.parametrize("name", ["A", "C"])
+def test_a_class_that_is_only_imported(refused, name):
+    Path("pkg/__init__.py").write_text("from .nets import Net as A, Block as C\n")
+
+    there = {"A": "Net", "C": "Block"}[name]
+    assert refused(f"pkg:{name}") == (
+        f"Asked for pkg:{name}, but it only imports {name}, which is in pkg.nets. "
+        f"Ask for pkg.nets:{there} instead."
+    )
+
+
+@pytest.mark.parametrize("given", ["*", "Net, Block"])
+def test_a_file_that_only_imports_modules(refused, given):
+    Path("pkg/__init__.py").write_text(f"from .nets import {given}\nfrom torch.nn import ReLU\n")
+
+    assert refused("pkg") == (
+        "Asked for the modules in pkg, but it only imports modules: Block is in pkg.nets, Net is "
+        "in pkg.nets. Ask for pkg.nets instead."
+    )
+
+
+def test_a_class_of_torch_that_is_only_imported(refused):
+    assert refused("torch.nn:Linear").endswith("Ask for torch.nn.modules.linear:Linear instead.")
+
+
+@pytest.mark.parametrize("name", ["", ":S"])
+def test_a_base_that_may_come_from_a_star_import(refused, name):
+    Path("pkg/nets.py").write_text(
+        "from .far import *\nclass E(dict): ...\nclass R(Module): ...\nclass S(R): ...\n"
+    )
+
+    assert (
+        "Module may come from `from pkg.far import *`, and bases are not looked for there: "
+        "import Module by its name. "
+    ) in refused(f"pkg.nets{name}")
+
+
+def test_a_star_import_is_not_named_if_all_bases_are_known(refused):
+    Path("pkg/nets.py").write_text("from .far import *\nclass E(dict): ...\nclass S(E): ...\n")
+
+    assert "`from" not in refused("pkg.nets:S")
+
+
 @pytest.mark.parametrize("rewrite", [False, True])
 def test_a_file_without_a_module(refused, rewrite):
     Path("nets.py").write_text("class A: ...\nclass B(A, dict): ...\n")

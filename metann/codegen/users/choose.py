@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from metann.codegen.errors import CodegenError
 from metann.codegen.source import SourceClass
@@ -57,10 +58,19 @@ def _none_found(source: UserSource, target: Target) -> str:
     if source.file.inside:
         name, function = source.file.inside[0]
         return f"Asked for the modules in {target.given}, but {_local(name, function)}"
+    imported = [] if source.file.classes else sorted(_imported(source))
+    if imported:
+        named = _few([f"{name} is in {home}" for name, home in imported])
+        homes = _few(sorted({home for _, home in imported}))
+        return (
+            f"Asked for the modules in {target.given}, but it only imports modules: {named}. "
+            f"Ask for {homes} instead."
+        )
     classes = ", ".join(source.file.classes) or "none at all"
     return (
         f"Asked for the modules in {target.given}, but no class there derives from "
-        f"torch.nn.Module as far as the source says (classes there: {classes}). Name another file."
+        f"torch.nn.Module as far as the source says (classes there: {classes}). "
+        f"{_starred(source.file.classes.values(), source)}Name another file."
     )
 
 
@@ -69,13 +79,61 @@ def _not_found(name: str, target: Target, layers: Sequence[str], source: UserSou
     functions = [function for local, function in source.file.inside if local == name]
     if functions:
         return f"{asked} {_local(name, functions[0])}"
+    found = None if name in source.file.classes else _find(name, source)
+    if found is not None and source.library.is_layer(found):
+        return (
+            f"{asked} it only imports {name}, which is in {found.module}. Ask for "
+            f"{found.module}:{found.name} instead."
+        )
+    starred = ""
     if name in source.file.classes:
+        starred = _starred([source.file.classes[name]], source)
         what = f"its class {name} does not derive from torch.nn.Module as far as the source says"
     else:
         what = f"it has no class {name}"
     nearest = difflib.get_close_matches(name, layers, n=3, cutoff=0.5) or layers
     known = f"The modules there: {', '.join(nearest)}." if nearest else "It has no module at all."
-    return f"{asked} {what}. {known}"
+    return f"{asked} {what}. {starred}{known}"
+
+
+def _imported(source: UserSource) -> set[tuple[str, str]]:
+    """The users' modules that a file imports, each with the file that it is in."""
+    library, own = source.library, source.file
+    files = filter(None, map(library.files.get, own.stars))
+    names = [*own.imports, *(name for file in files for name in file.classes)]
+    found = {name: _find(name, source) for name in names}
+    return {
+        (name, item.module)
+        for name, item in found.items()
+        if item is not None and library.is_layer(item) and not item.module.startswith("torch.")
+    }
+
+
+def _find(name: str, source: UserSource) -> SourceClass | None:
+    """A class of another file that this one has by a name."""
+    found = source.library.find(f"{source.file.module}.{name}")
+    return None if found is None or found.module == source.file.module else found
+
+
+def _starred(classes: Iterable[SourceClass], source: UserSource) -> str:
+    """Say that a base may come from a star import; nothing if there is no such base."""
+    file, library = source.file, source.library
+    known = {*file.imports, *file.classes, *file.assigned, *dir(builtins)}
+    own = (item for each in classes for item in library.mro(each) if item.module == file.module)
+    firsts = (base.partition(".")[0] for item in own for base in item.bases)
+    unknown = next((first for first in firsts if first not in known), None)
+    if unknown is None or not file.stars:
+        return ""
+    stars = _few([f"`from {module} import *`" for module in file.stars])
+    return (
+        f"{unknown} may come from {stars}, and bases are not looked for there: import {unknown} "
+        "by its name. "
+    )
+
+
+def _few(texts: Sequence[str], most: int = 3) -> str:
+    """Example: four texts -> "a, b, c, ..."."""
+    return ", ".join([*texts[:most], *(["..."] if len(texts) > most else [])])
 
 
 def _local(name: str, function: str) -> str:
