@@ -232,7 +232,7 @@ def test_why_a_module_has_no_source_is_said(here, installed):
         )
 
 
-@pytest.mark.parametrize("module", ["nope", "pkg.nope", "", "pkg..nets", ".nets", "no-name"])
+@pytest.mark.parametrize("module", ["nope", "pkg.nope", "pkg..nets", ".nets", "no-name"])
 def test_a_module_that_is_nowhere_is_said(module):
     files("pkg/__init__.py")
 
@@ -274,3 +274,13 @@ def test_a_drive_of_windows_is_no_class():
     )
     with pytest.raises(CodegenError, match=r"in C:/nets\.py, but there is no such file"):
         locate("C:/nets.py")
+
+
+@pytest.mark.parametrize("target", ["", " ", ":A"])
+def test_an_empty_target_is_refused(target):
+    with pytest.raises(CodegenError) as refused:
+        locate(target)
+    assert str(refused.value) == (
+        f"Asked for the modules in {target!r}, but that names no file. Give the path of a Python "
+        "file, or a module as in `package.module`."
+    )

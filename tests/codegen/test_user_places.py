@@ -9,7 +9,7 @@ import pytest
 from small_project import module
 
 from metann.codegen.users import places
-from metann.codegen.users.command import run
+from metann.codegen.users.command import Options, run
 
 
 def test_a_folder_that_is_not_there(refused):
@@ -35,6 +35,15 @@ def test_a_path_through_a_file(refused, output):
     assert refused("pkg.nets", output=output) == (
         f"Asked to write {output}, but pkg/nets.py is a file, not a folder. Choose another place."
     )
+
+
+@pytest.mark.parametrize("name", ["my-out", "my out", "2nd", "class"])
+def test_a_name_that_no_program_can_import(refused, name):
+    assert refused("pkg.nets", output=f"{name}.py") == (
+        f"Asked to write to {name}.py, but no file can import it: {name} is no name of a module. "
+        "Give another name, as in my_nets.py."
+    )
+    assert run(["pkg.nets"], f"{name}.py", Options(rewrite=True)) == 0
 
 
 def test_what_is_no_ordinary_file(refused):

@@ -48,6 +48,11 @@ def locate(target: str) -> Target:
     Example: "pkg.nets:Net" -> Target("pkg.nets", Path("pkg/nets.py"), "pkg.nets", ("Net",))
     """
     place, name = _split(target)
+    if not place.strip():
+        raise CodegenError(
+            f"Asked for the modules in {target!r}, but that names no file. Give the path of a "
+            "Python file, or a module as in `package.module`."
+        )
     names = (name,) if name else ()
     if _is_path(place):
         return _from_path(place, names)

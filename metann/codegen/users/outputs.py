@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -41,7 +42,7 @@ def plan_jobs(
     """
     merged = _merge(collect(locate, dict.fromkeys(targets)))
     in_folder = len(merged) > 1 or _is_folder(output)
-    places = _places_in(output, merged) if in_folder else [_place(output)]
+    places = _places_in(output, merged) if in_folder else [_place(output, rewrite=rewrite)]
     wanted = [path for path in places if path is not None]
     collect(refuse_place, wanted)
     if writes:
@@ -65,8 +66,8 @@ def _merge(targets: Iterable[Target]) -> list[Target]:
     return list(found.values())
 
 
-def _place(output: str) -> Path | None:
-    """The only file; None for standard output."""
+def _place(output: str, *, rewrite: bool) -> Path | None:
+    """The only file; None for standard output. A rewritten one may be a script to run."""
     if output == STDOUT:
         return None
     if not output.endswith(".py"):
@@ -75,7 +76,14 @@ def _place(output: str) -> Path | None:
             "a file whose name ends in .py. Give such a name, or a folder, with a / at its end if "
             "it is a new one."
         )
-    return Path(output)
+    path = Path(output)
+    is_name = path.stem.isidentifier() and not keyword.iskeyword(path.stem)
+    if not (rewrite or is_name):
+        raise CodegenError(
+            f"Asked to write to {output}, but no file can import it: {path.stem} is no name of a "
+            "module. Give another name, as in my_nets.py."
+        )
+    return path
 
 
 def _places_in(output: str, targets: Sequence[Target]) -> list[Path]:
