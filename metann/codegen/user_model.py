@@ -73,6 +73,7 @@ class UserClassPlan:
     fields: tuple[FieldPlan, ...] = ()
     declared: tuple[DeclaredPlan, ...] = ()
     is_deprecated: bool = False
+    is_final: bool = False
     guard: GuardPlan | None = None
 
 
@@ -111,6 +112,10 @@ _OVERRIDE = SettingPlan(
     "pyright: reportIncompatibleVariableOverride=false",
     "The user's class, or one above, declares the same attribute as what it was before.",
 )
+_FINAL = SettingPlan(
+    "pyrefly: ignore-errors[invalid-inheritance]",
+    "A class that is final has a counterpart, too.",
+)
 _DEPRECATED = SettingPlan(
     "pyright: reportDeprecated=false", "A class that is deprecated has a counterpart, too."
 )
@@ -139,6 +144,7 @@ class UserFilePlan:
         settings = (
             (_NARROWER, bool(fields)),
             (_OVERRIDE, any(field.is_override for field in fields)),
+            (_FINAL, any(layer.is_final for layer in self.layers)),
             (_DEPRECATED, any(layer.is_deprecated for layer in self.layers)),
         )
         return [setting for setting, is_needed in settings if is_needed]

@@ -150,3 +150,48 @@ def test_what_is_not_needed_is_not_said(counterparts):
     assert OVERRIDES not in counterparts(in_init("self.act = nn.ReLU()")).text
     annotated = counterparts(f"{IMPORTS}class Net(nn.Module):\n    act: nn.ReLU\n").text
     assert OVERRIDES in annotated
+
+
+GENERIC = f"""
+from typing import Generic, TypeVar, final
+{IMPORTS.partition("annotations")[2]}
+T = TypeVar("T")
+K = TypeVar("K")
+
+class Box(nn.Module, Generic[T]):
+    def forward(self, x: T) -> T:
+        return x
+
+class Pair(nn.Module, Generic[K, T]):
+    def forward(self, x: T, y: K) -> T:
+        return x
+
+class Known(Box[Tensor]):
+    pass
+
+@final
+class Net(nn.Module):
+    def __init__(self, given: Box[Tensor] | None) -> None:
+        super().__init__()
+        self.given = given
+        self.made: Box[Tensor] = Box()
+        self.pair = Pair[Tensor, int]()
+        self.known = Known()
+"""
+
+
+def test_a_child_of_a_generic_class_has_arguments_and_a_final_class_a_counterpart(
+    tmp_path, torch_library
+):
+    written = write(tmp_path, torch_library, GENERIC)
+
+    assert written.fields() == [
+        "given: DependentBox[Any] | None = submodule()",
+        "made: DependentBox[Any] = submodule()",
+        "pair: DependentPair[Any, Any] = submodule()",
+        "known: DependentKnown = submodule()",
+    ]
+    assert checked(tmp_path, written) == ""
+    (tmp_path / "pyrefly.toml").write_text(f"search-path = [{json.dumps(str(ROOT))}, '.']")
+    printed = run(tmp_path, "pyrefly", "check", "written.py")
+    assert "0 errors" in printed, printed

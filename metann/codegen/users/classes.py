@@ -125,12 +125,13 @@ class ClassPlanner:
             comment=_OVERLAPS if overlaps or is_final(agreed.first) else "",
             bases_comment=_FINAL if is_final(agreed.first) else "",
             dependents=documented(found, inherited),
-            fields=FieldPlanner(self.counterparts).fields(found, inherited, torchs),
+            fields=FieldPlanner(self.counterparts, self.speller).fields(found, inherited, torchs),
             declared=(
                 *self._declared(signatures.declared, agreed.sources),
                 *(self._substitute(agreed.sources) if found else ()),
             ),
             is_deprecated=source.is_deprecated,
+            is_final=is_final(agreed.first),
             guard=guard,
         )
         unknown = dict.fromkeys(unknown_bases(source, self.counterparts.library))

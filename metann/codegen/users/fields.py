@@ -10,8 +10,12 @@ from metann.codegen.source import SourceClass
 from metann.codegen.user_model import FieldPlan
 from metann.codegen.users.attributes import Attribute
 from metann.codegen.users.bases import DEPENDENT_MODULE, Counterparts, is_dependent
+from metann.codegen.users.generics import generic_of
 from metann.codegen.users.kinds import Kind, Layer, Weight
+from metann.codegen.users.outline import UserFile
+from metann.codegen.users.spelling import UserSpeller
 
+_ANY = ImportPlan("typing", "Any")
 _DEPENDENT = ImportPlan("metann.fields", "dependent")
 _SUBMODULE = ImportPlan("metann.fields", "submodule")
 _TENSOR = ImportPlan("torch", "Tensor")
@@ -32,6 +36,7 @@ class FieldPlanner:
     """Plans the attributes that a counterpart declares."""
 
     counterparts: Counterparts
+    speller: UserSpeller
 
     def fields(
         self,
@@ -92,7 +97,20 @@ class FieldPlanner:
             return self.counterparts.module(), False
         becomes = self.counterparts.planner.becomes(nearest)
         name = self.counterparts.name(becomes or nearest)
+        if becomes is None:
+            name += self._anything(nearest)
         return name, becomes is None and nearest.qualified_name == source.qualified_name
+
+    def _anything(self, source: SourceClass) -> str:
+        """What a generic class of the file is given in brackets. Example: "[Any, Any]"."""
+        file = self.counterparts.library.files.get(source.module)
+        if source.qualified_name not in self.counterparts.own or not isinstance(file, UserFile):
+            return ""
+        generic = generic_of(file.definitions[source.name][0], file, self.speller)
+        if not generic.arguments or "*" in generic.arguments:
+            return ""
+        any_ = self.counterparts.names.use(_ANY)
+        return f"[{', '.join(any_ for _ in generic.arguments.split(','))}]"
 
 
 def documented(
