@@ -8,8 +8,7 @@ from user_files import IMPORTS, counterparts
 __all__ = ["counterparts"]
 
 HEADED = IMPORTS + """\
-from typing import ClassVar, TypeVar
-T = TypeVar("T", bound=nn.ReLU)
+from typing import ClassVar
 
 class Net(nn.Module):
     class Inner(nn.Module): ...
@@ -41,12 +40,6 @@ def test_a_class_that_the_module_holds_and_a_part_of_its_list_have_a_type(counte
 
     assert f"c: {HELD[value]} = submodule()" in written.fields()
     assert written.notes == []
-
-
-def test_a_type_variable_stands_for_its_bound(counterparts):
-    written = counterparts(f"{HEADED}        self.c: T = make()\n")
-
-    assert "c: DependentReLU = submodule()" in written.fields()
 
 
 def test_a_subclass_may_hold_another_class(counterparts):
@@ -87,3 +80,21 @@ def test_what_looks_like_a_module_or_a_weight_is_named(counterparts, value):
 )
 def test_what_only_may_be_one_is_not(counterparts, value):
     assert counterparts(f"{HEADED}        self.c = {value}\n").notes == []
+
+
+def test_a_child_of_another_file_is_named_once(counterparts):
+    blocks = (
+        f"{IMPORTS}from metann import DependentModule\n"
+        "class Scale(nn.Module): ...\nclass Ready(DependentModule): ...\n"
+    )
+    body = (
+        "(nn.Module):\n    def __init__(self) -> None:\n        super().__init__()\n"
+        "        self.a = Scale()\n        self.b = Scale()\n        self.c = nn.ReLU()\n        self.d = Ready()\n"
+    )
+    source = f"{IMPORTS}from .blocks import Ready, Scale\nclass Net{body}class Sub{body}"
+    written = counterparts(source, blocks=blocks)
+
+    why = (
+        "of another file; import the file with its counterpart before, or it gets one on first use"
+    )
+    assert written.notes == [("pkg.blocks.Scale", why)]

@@ -9,12 +9,17 @@ import libcst as cst
 
 from metann.codegen.model import Note
 from metann.codegen.source import SourceClass
+from metann.codegen.users.bases import is_dependent
 from metann.codegen.users.kinds import Kind, Kinds, Layer, Resolver, Weight, Where
 from metann.codegen.users.looks import LOOKS, looks_like_one
 from metann.codegen.users.members import Given, Members, read_members
 from metann.codegen.users.outline import UserFile
 
 _UNNAMED = "which names this gives is known only at run time; they are found, but have no type"
+
+_OF_ANOTHER_FILE = (
+    "of another file; import the file with its counterpart before, or it gets one on first use"
+)
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,7 @@ def attributes_of(source: SourceClass, resolver: Resolver) -> Attributes:
             found[name] = attribute
         elif reason:
             notes.append(Note(f"{source.name}.{name}", reason))
+    notes += _of_others(found, source, resolver)
     own = [body for body in bodies if body.name == source.name]
     notes += [note for body in own for note in _unnamed(body)]
     return Attributes(found, tuple(dict.fromkeys(notes)))
@@ -136,6 +142,17 @@ def _why_not(attribute: Attribute, held: set[str]) -> str | None:
     if not (attribute.is_weight or attribute.is_module or attribute.is_buffer):
         return "it is a module, a parameter or a buffer, depending on the run"
     return None
+
+
+def _of_others(
+    found: Mapping[str, Attribute], source: SourceClass, resolver: Resolver
+) -> Iterator[Note]:
+    """The children whose class is in another file of a user's, and what that means for them."""
+    kinds = (kind for attribute in found.values() for kind in attribute.kinds)
+    for other in (kind.source for kind in kinds if isinstance(kind, Layer)):
+        is_here = other.module == source.module or other.module.startswith("torch.")
+        if not is_here and not is_dependent(other, resolver.library):
+            yield Note(other.qualified_name, _OF_ANOTHER_FILE)
 
 
 def _unnamed(body: _Body) -> Iterator[Note]:

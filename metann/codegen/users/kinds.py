@@ -16,7 +16,6 @@ from metann.codegen.users.outline import Definition, UserFile
 from metann.codegen.users.shapes import shape_of
 from metann.codegen.users.variables import (
     arguments_of,
-    bound_of,
     held_in,
     is_static,
     parsed,
@@ -195,9 +194,7 @@ class Resolver:
             return self._instance_of(found)
         alias = None if dotted is None else self.library.alias(where.file.qualified(dotted))
         if alias is None:
-            file = where.file
-            bound = bound_of(file.values.get(dotted or "")) if isinstance(file, UserFile) else None
-            return OTHER if bound is None else self.annotation(bound, where)
+            return OTHER
         return self.annotation(parsed(alias[0]), Where(alias[1], depth=where.depth))
 
     def find(self, dotted: str, where: Where) -> SourceClass | None:

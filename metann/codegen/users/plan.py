@@ -53,7 +53,7 @@ def plan_user(source: UserSource, target: Target, command: str) -> UserFilePlan:
         metaclasses=metaclasses.defined,
         layers=tuple(item.layer for item in planned),
         doors=doors,
-        notes=(*skipped, *(note for item in planned for note in item.notes)),
+        notes=tuple(dict.fromkeys((*skipped, *(n for item in planned for n in item.notes)))),
     )
 
 

@@ -98,14 +98,6 @@ def held_in(node: cst.ClassDef, name: str) -> Held | None:
     return found[0] if len(found) == 1 else cst.Ellipsis()
 
 
-def bound_of(value: cst.BaseExpression | None) -> cst.BaseExpression | None:
-    """Example: `TypeVar("T", bound=nn.Module)` -> nn.Module."""
-    if not isinstance(value, cst.Call) or (text_of(value.func) or "").split(".")[-1] != "TypeVar":
-        return None
-    named = {item.keyword.value: item.value for item in value.args if item.keyword is not None}
-    return named.get("bound")
-
-
 def parsed(text: str) -> cst.BaseExpression | None:
     """The expression in a string; None if it holds none. Example: "b c" -> None."""
     try:
