@@ -89,9 +89,11 @@ def test_a_child_of_another_file_is_named_once(counterparts):
     )
     body = (
         "(nn.Module):\n    def __init__(self) -> None:\n        super().__init__()\n"
-        "        self.a = Scale()\n        self.b = Scale()\n        self.c = nn.ReLU()\n        self.d = Ready()\n"
+        "        self.a = Scale()\n        self.b = Scale()\n        self.c = nn.ReLU()\n"
+        "        self.d = Ready()\n"
     )
-    source = f"{IMPORTS}from .blocks import Ready, Scale\nclass Net{body}class Sub{body}"
+    source = f"{IMPORTS}from .blocks import Ready, Scale\nclass Net{body}"
+    source += f"class Sub{body}"
     written = counterparts(source, blocks=blocks)
 
     why = (
