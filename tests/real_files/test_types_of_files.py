@@ -31,51 +31,39 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def complaints(
-    outputs: Outputs, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, dict[str, list[str]]]:
-    """What mypy says of the written files, and of the files themselves, by their paths."""
+def complaints(outputs: Outputs, tmp_path_factory: pytest.TempPathFactory) -> dict[Path, list[str]]:
+    """What mypy says of the written files, by their names, and of those they are made from."""
     folder = tmp_path_factory.mktemp("typed")
     (folder / "mypy.ini").write_text(SETTINGS)
     for file in FILES:
         (folder / named_after(file)).write_text(outputs.of(file.package).path(file).read_text())
-    modules = [word for file in FILES for word in ("-m", file.module)]
-    return {
-        "written": said(folder, *map(named_after, FILES)),
-        "originals": said(folder, *modules),
-    }
-
-
-def named_after(file: RealFile) -> str:
-    """Two files of one last name are two."""
-    return f"dependent_{file.module.replace('.', '_')}.py"
-
-
-def said(folder: Path, *what: str) -> dict[str, list[str]]:
-    """The messages of mypy about each file; those of the folder are known by their names."""
+    modules = [name for file in FILES for name in (named_after(file).stem, file.module)]
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", *what],
+        [sys.executable, "-m", "mypy", *(word for name in modules for word in ("-m", name))],
         cwd=folder,
         env={**os.environ, "MYPYPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
     assert done.returncode in (0, 1), done.stdout + done.stderr
-    found: dict[str, list[str]] = defaultdict(list)
-    for line in done.stdout.splitlines():
-        if match := LINE.match(line):
-            path = (folder / match["path"]).resolve()
-            found[path.name if path.parent == folder.resolve() else str(path)].append(
-                match["message"]
-            )
+    found: dict[Path, list[str]] = defaultdict(list)
+    for match in filter(None, map(LINE.match, done.stdout.splitlines())):
+        path = folder / match["path"]
+        here = path.resolve().parent == folder.resolve()
+        found[Path(path.name) if here else path.resolve()].append(match["message"])
     return found
+
+
+def named_after(file: RealFile) -> Path:
+    """Two files of one last name are two."""
+    return Path(f"dependent_{file.module.replace('.', '_')}.py")
 
 
 @pytest.mark.parametrize("file", FILES, ids=[file.module for file in FILES])
 def test_mypy_says_nothing_of_a_written_file_that_it_does_not_say_of_its_source(
-    complaints: dict[str, dict[str, list[str]]], file: RealFile
+    complaints: dict[Path, list[str]], file: RealFile
 ) -> None:
-    written = complaints["written"][named_after(file)]
-    of_itself = complaints["originals"][str(Path(str(file.original().__file__)).resolve())]
+    written = complaints[named_after(file)]
+    of_itself = complaints[Path(str(file.original().__file__)).resolve()]
 
     assert [message for message in written if message not in of_itself] == []
