@@ -3,15 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-import torch
+from precision import double_precision_on_one_thread
 
 
 @pytest.fixture(autouse=True)
 def _double_precision_on_one_thread() -> Iterator[None]:
-    before = torch.get_default_dtype(), torch.get_num_threads()
-    torch.set_default_dtype(torch.float64)
-    torch.set_num_threads(1)
-    torch.manual_seed(30)
-    yield
-    torch.set_default_dtype(before[0])
-    torch.set_num_threads(before[1])
+    with double_precision_on_one_thread(seed=30):
+        yield

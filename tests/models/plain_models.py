@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from fields import fields
 from torch import Tensor, nn
 
 from metann import Learner
@@ -89,21 +90,6 @@ def plain(net: Any, weights: Weights, training: bool) -> Any:
 def results(weights: Weights) -> list[Tensor]:
     """The same values, as results of a computation."""
     return [1.0 * w for w in weights]
-
-
-def fields(output: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of an output, with the name of its field.
-
-    Example: `.hidden_states[0]`
-    """
-    if isinstance(output, Tensor):
-        yield path, output
-    elif isinstance(output, dict):
-        for name, value in output.items():
-            yield from fields(value, f"{path}.{name}")
-    elif isinstance(output, (tuple, list)):
-        for number, value in enumerate(output):
-            yield from fields(value, f"{path}[{number}]")
 
 
 def loss_of(output: Any) -> Tensor:

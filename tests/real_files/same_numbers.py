@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from fields import fields
 from torch import Tensor, nn
 
 
@@ -27,18 +28,6 @@ def put(weights: Sequence[Tensor], net: nn.Module) -> nn.Module:
     for parameter, value in zip(net.parameters(), weights, strict=True):
         parameter.data.copy_(value.detach())
     return net
-
-
-def fields(output: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of an output, with the name of its field. Example: `.hidden_states[0]`."""
-    if isinstance(output, Tensor):
-        yield path, output
-    elif isinstance(output, dict):
-        for name, value in output.items():
-            yield from fields(value, f"{path}.{name}")
-    elif isinstance(output, (tuple, list)):
-        for number, value in enumerate(output):
-            yield from fields(value, f"{path}[{number}]")
 
 
 def assert_same(found: Any, wanted: Any) -> None:
