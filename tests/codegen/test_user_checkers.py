@@ -74,10 +74,17 @@ def folder(tmp_path_factory, written) -> Path:
     return folder
 
 
-def run(folder: Path, *command: str) -> str:
+# Left alone, these two look for packages in the first Python of the PATH.
+THIS_PYTHON = {
+    "pyright": ("--pythonpath", sys.executable),
+    "pyrefly": ("--python-interpreter-path", sys.executable),
+}
+
+
+def run(folder: Path, tool: str, *arguments: str) -> str:
     """What a command prints about the files in the folder."""
     done = subprocess.run(
-        [sys.executable, "-m", *command],
+        [sys.executable, "-m", tool, *arguments, *THIS_PYTHON.get(tool, ())],
         cwd=folder,
         env={**os.environ, "MYPYPATH": str(ROOT)},
         capture_output=True,
