@@ -26,7 +26,9 @@ RUNTIME = (
     "metann.filling",
     "metann.planning",
     "metann.rebuild metann.tracing",
+    "metann.batching metann.optim metann.tasks",
     "metann.learner",
+    "metann.meta",
     "metann",
 )
 
@@ -38,6 +40,10 @@ PACKAGES = {
     "metann.functional",
     "metann.generated",
     "metann.layers",
+    "metann.batching",
+    "metann.meta",
+    "metann.optim",
+    "metann.tasks",
     "metann.utils",
 }
 

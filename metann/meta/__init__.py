@@ -1,0 +1,1 @@
+"""Inner loops, and the algorithms that are built on them."""

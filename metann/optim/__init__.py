@@ -1,0 +1,1 @@
+"""Differentiable optimisers: `torch.optim` as functions, whose results have a graph."""

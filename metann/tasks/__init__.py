@@ -1,0 +1,1 @@
+"""Tasks to meta-learn from: drawn, or taken from a labelled dataset."""
