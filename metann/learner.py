@@ -72,7 +72,7 @@ class Learner(Generic[ModuleT_co]):
     def functional(
         self: Learner[Gives[OutputT]],
         params: Params,
-        training: bool,
+        training: bool | None,
         *args: Any,
         buffers: Literal["return"],
         **kwargs: Any,
@@ -81,7 +81,7 @@ class Learner(Generic[ModuleT_co]):
     def functional(
         self: Learner[Gives[OutputT]],
         params: Params,
-        training: bool,
+        training: bool | None,
         *args: Any,
         buffers: Literal["copy", "writeback"],
         **kwargs: Any,
@@ -90,7 +90,7 @@ class Learner(Generic[ModuleT_co]):
     def functional(
         self: Learner[Takes[ArgumentsP, OutputT]],
         params: Params,
-        training: bool,
+        training: bool | None,
         *args: ArgumentsP.args,
         **kwargs: ArgumentsP.kwargs,
     ) -> OutputT: ...
@@ -98,7 +98,7 @@ class Learner(Generic[ModuleT_co]):
     def functional(
         self: Learner[Unsaid],
         params: Params,
-        training: bool,
+        training: bool | None,
         *args: Any,
         buffers: Literal["return"],
         **kwargs: Any,
@@ -107,7 +107,7 @@ class Learner(Generic[ModuleT_co]):
     def functional(
         self: Learner[Unsaid],
         params: Params,
-        training: bool,
+        training: bool | None,
         *args: Any,
         buffers: Literal["copy", "writeback"] = "copy",
         **kwargs: Any,
@@ -115,7 +115,7 @@ class Learner(Generic[ModuleT_co]):
     def functional(  # type: ignore[misc]  # a forward may have `buffers`, too; ours comes first
         self,
         params: Params,
-        training: bool,
+        training: bool | None,
         *args: Any,
         buffers: Policy = "copy",
         **kwargs: Any,
@@ -126,7 +126,7 @@ class Learner(Generic[ModuleT_co]):
             params: tensors in the order of `module.parameters()`, or a mapping by the names of
                 `module.named_parameters()`; shapes as there, tied weights once. A mapping may
                 name buffers, too: copies of these are used in place of the module's.
-            training: as in `module.train(training)`.
+            training: as in `module.train(training)`; None keeps the mode of every submodule.
             args: passed on to the module.
             buffers: what becomes of the buffers that the call updates, such as the running
                 statistics of a batch normalisation. "copy": it works on copies, which are thrown
@@ -138,12 +138,12 @@ class Learner(Generic[ModuleT_co]):
 
         Raises:
             SubstitutionError: `params` do not fit; the message lists every misfit.
-            ArgumentError: a `TypeError`; `training` is no bool, `buffers` is none of these, or
+            ArgumentError: a `TypeError`; `training` or `buffers` is none of these, or
                 "writeback" inside a transform of torch.func.
         """
-        if training.__class__ is not bool:
+        if training.__class__ is not bool and training is not None:
             raise ArgumentError(
-                f"training must be True or False, got {training!r}. "
+                f"training must be True, False or None, got {training!r}. "
                 "Call learner.functional(params, training, *args)."
             )
         if buffers != "copy":
@@ -169,7 +169,7 @@ class Learner(Generic[ModuleT_co]):
         self,
         instance: DependentModule,
         params: Params,
-        training: bool,
+        training: bool | None,
         buffers: Policy,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
@@ -193,7 +193,7 @@ class Learner(Generic[ModuleT_co]):
     def _traced(
         self,
         params: Params,
-        training: bool,
+        training: bool | None,
         args: tuple[Any, ...],
         buffers: Policy,
         kwargs: dict[str, Any],

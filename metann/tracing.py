@@ -69,7 +69,7 @@ def _is_flat(value: Any) -> bool:
     return not any(isinstance(item, _MUTABLE) for item in items)
 
 
-def traced_instance(plan: Plan, params: Any, training: bool) -> DependentModule:
+def traced_instance(plan: Plan, params: Any, training: bool | None) -> DependentModule:
     """Make a new instance of the tree that uses `params`; see `metann.rebuild.build`.
 
     Raises:
@@ -152,7 +152,7 @@ def _copies(
     return copies
 
 
-def _fill(row: Row, instance: Any, own: dict[str, Tensor | None], training: bool) -> None:
+def _fill(row: Row, instance: Any, own: dict[str, Tensor | None], training: bool | None) -> None:
     """Give an instance the state of its original, with tables of its own."""
     state = row.module.__dict__
     for name, value in state.items():
@@ -164,4 +164,4 @@ def _fill(row: Row, instance: Any, own: dict[str, Tensor | None], training: bool
     _set(instance, "_buffers", own)
     _set(instance, "_modules", {})
     _set(instance, SLOTS, row.slots)
-    _set(instance, "training", training)
+    _set(instance, "training", state["training"] if training is None else training)

@@ -14,7 +14,7 @@ from metann.errors import ArgumentError, ConversionError, SubstitutionError
 def test_a_forgotten_training_flag_is_named() -> None:
     net = mlp()
 
-    with pytest.raises(ArgumentError, match="training must be True or False, got tensor"):
+    with pytest.raises(ArgumentError, match="training must be True, False or None, got tensor"):
         Learner(net).functional(fresh(net), inputs())
 
 

@@ -140,6 +140,20 @@ def test_training_is_the_mode_of_every_submodule(training: bool) -> None:
     assert seen == [training, training]
 
 
+def test_without_a_mode_every_submodule_keeps_its_own() -> None:
+    net = nn.Sequential(nn.Dropout(0.9), nn.Sequential(nn.Dropout(0.9), nn.Linear(64, 1)))
+    net[1].eval()
+    learner, x = Learner(net), torch.rand(3, 64) + 0.1
+
+    assert net.training
+    assert not torch.equal(
+        learner.functional(net.parameters(), None, x),
+        learner.functional(net.parameters(), False, x),
+    )
+    net[0].eval()
+    assert torch.equal(learner.functional(net.parameters(), None, x), net(x))
+
+
 def test_positional_and_keyword_arguments_reach_the_forward() -> None:
     class Taking(nn.Module):
         def __init__(self) -> None:
