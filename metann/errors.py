@@ -41,3 +41,15 @@ class DependentNameError(MetannError, KeyError):
 
 class DependentTypeError(MetannError, TypeError):
     """A dependent's name or value is of the wrong type."""
+
+
+class BatchingError(MetannError, ValueError):
+    """Tensors for several tasks do not fit together."""
+
+
+class LoopWarning(UserWarning):
+    """What was to be done for all tasks in one pass is done for one after the other."""
+
+
+class TaskError(MetannError, ValueError):
+    """Episodes cannot be drawn as asked; nothing was drawn."""

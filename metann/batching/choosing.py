@@ -1,0 +1,137 @@
+"""One call for all tasks: in one pass where that can be, in a loop where not."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar, get_args
+from weakref import WeakKeyDictionary
+
+from metann.batching.axes import Arguments, Axes, arguments_of
+from metann.batching.looped import called_in_turn
+from metann.batching.vectorised import called_at_once
+from metann.errors import ArgumentError, LoopWarning, MetannError
+
+How = Literal["auto", "vectorised", "loop"]
+Randomness = Literal["different", "same"]
+OutputT = TypeVar("OutputT")
+
+
+class Way:
+    """How calls for all tasks are made; it remembers that a call could not be made in one pass.
+
+    Args:
+        how: "vectorised": in one pass, or an error; "loop": one call a task; "auto": in one pass
+            if that can be done, else in a loop, from the first refusal on.
+
+    Raises:
+        ArgumentError: a `TypeError`; `how` is none of these.
+    """
+
+    def __init__(self, how: How = "auto") -> None:
+        _require(how, How, "how")
+        self.how = how
+        self.loops = how == "loop"
+
+
+def over_tasks(
+    function: Callable[..., OutputT],
+    *args: Any,
+    how: How | Way = "auto",
+    in_dims: Axes = 0,
+    randomness: Randomness = "different",
+) -> OutputT:
+    """Call `function` for all tasks at once.
+
+    Take gradients outside, of the sum of what it returns: that is faster than inside.
+
+    Args:
+        function: takes what belongs to one task, as for `torch.vmap`.
+        args: tensors with a leading task axis, alone or in lists, tuples, dicts and other pytrees
+            of torch; what is no tensor, such as None, is given to every task as it is.
+        how: "vectorised": in one pass, by `torch.vmap`; "loop": one call a task; "auto": in one
+            pass, and in a loop if torch refuses to do that, which is said once. A `Way` in its
+            place remembers a refusal for a caller whose functions are new each time.
+        in_dims: where the task axis is, if not in front; one number for all arguments, or for each
+            a number, or None for what all tasks share.
+        randomness: whether dropout and the like draw "different" numbers for each task, or the
+            "same".
+
+    Returns:
+        what `function` returns, with a leading task axis on every tensor; of what is no tensor,
+        the first task's.
+
+    Raises:
+        BatchingError: a `ValueError`; task axes differ in size, or results in shape.
+        ArgumentError: a `TypeError`; `how` or `randomness` is none of these.
+
+    Example:
+        >>> over_tasks(lambda w, x: (w * x).sum(), torch.ones(3, 2), torch.ones(3, 2))
+        tensor([2., 2., 2.])
+
+    Source: torch.vmap.
+    """
+    _require(randomness, Randomness, "randomness")
+    way = how if isinstance(how, Way) else _way_of(function, how)
+    given = arguments_of(args, in_dims)
+    if way.loops:
+        result: OutputT = called_in_turn(function, given, randomness)
+        return result
+    if way.how == "vectorised":
+        return called_at_once(function, given, randomness)  # type: ignore[no-any-return]
+    return _tried(function, given, randomness, way)  # type: ignore[no-any-return]
+
+
+def _tried(function: Callable[..., Any], given: Arguments, randomness: str, way: Way) -> Any:
+    """In one pass, and if torch refuses in a loop.
+
+    Whether an error comes from batching its words do not always say. What fails in a loop as well
+    is the function's own.
+    """
+    try:
+        return called_at_once(function, given, randomness)
+    except MetannError:
+        raise
+    except RuntimeError as error:
+        refusal = error
+    result = called_in_turn(function, given, randomness)
+    way.loops = True
+    warnings.warn(
+        f"one pass over {given.tasks} tasks was asked for, but {_name_of(function)} cannot be "
+        f"batched: {_first_sentence(refusal)}. It is called once a task, now and from now on, with "
+        'the same results; how="loop" does so without this warning.',
+        LoopWarning,
+        stacklevel=3,
+    )
+    return result
+
+
+# What is known of functions that were given without a `Way`.
+_ways: WeakKeyDictionary[Callable[..., Any], Way] = WeakKeyDictionary()
+
+
+def _way_of(function: Callable[..., Any], how: How) -> Way:
+    if how != "auto":
+        return Way(how)
+    try:
+        return _ways.setdefault(function, Way())
+    except TypeError:  # It cannot be looked up, or not be referred to weakly.
+        return Way()
+
+
+def _first_sentence(error: RuntimeError) -> str:
+    """Example: "vmap: It looks like you're calling .item() on a Tensor"."""
+    return str(error).strip().split("\n")[0].split(". ")[0].rstrip(".")
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__qualname__", None) or repr(function))
+
+
+def _require(value: object, literal: Any, name: str) -> None:
+    known = get_args(literal)
+    if value not in known:
+        raise ArgumentError(
+            f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}. See "
+            "help(metann.batching.over_tasks) for what each does."
+        )

@@ -1,0 +1,64 @@
+"""One call a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from metann.batching.axes import Arguments
+from metann.errors import BatchingError
+
+_pytree: Any = pytree
+
+
+def called_in_turn(function: Callable[..., Any], given: Arguments, randomness: str) -> Any:
+    """Call `function` for one task after the other, and stack the tensors in the results.
+
+    Raises:
+        BatchingError: a `ValueError`; the results of two tasks do not fit on top of each other.
+    """
+    state = torch.get_rng_state() if randomness == "same" else None
+    rows: list[list[Any]] = []
+    spec: Any = None
+    for leaves in _tasks(given):
+        if state is not None:
+            torch.set_rng_state(state)
+        row, spec = _pytree.tree_flatten(function(*given.together(leaves)))
+        rows.append(row)
+    return _pytree.tree_unflatten(_stacked(rows), spec)
+
+
+def _tasks(given: Arguments) -> Iterator[tuple[Any, ...]]:
+    """The leaves of each task. `unbind`, as the gradient of all is then stacked once."""
+    columns = [
+        [leaf] * given.tasks if axis is None else leaf.unbind(axis)
+        for leaf, axis in zip(given.leaves, given.axes, strict=True)
+    ]
+    return zip(*columns, strict=True)
+
+
+def _stacked(rows: list[list[Any]]) -> list[Any]:
+    """One value for all tasks, at each place; of what is no tensor the first task's."""
+    shapes = {tuple(x.shape if isinstance(x, Tensor) else None for x in row) for row in rows}
+    if len(shapes) > 1:
+        raise BatchingError(
+            "the results of all tasks are stacked, so they must have the same shapes, got "
+            f"{' and '.join(str([*map(_look, row)]) for row in _differing(rows))}. Return what has "
+            "one shape: a loss, a mean, or a padded tensor."
+        )
+    columns = zip(*rows, strict=True)
+    return [torch.stack(c) if isinstance(c[0], Tensor) else c[0] for c in columns]
+
+
+def _differing(rows: list[list[Any]]) -> list[list[Any]]:
+    """The first row, and the first one of another look."""
+    looks = [[*map(_look, row)] for row in rows]
+    return [rows[0], next(row for row, look in zip(rows, looks, strict=True) if look != looks[0])]
+
+
+def _look(value: Any) -> Any:
+    return tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
