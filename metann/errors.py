@@ -53,3 +53,19 @@ class LoopWarning(UserWarning):
 
 class TaskError(MetannError, ValueError):
     """Episodes cannot be drawn as asked; nothing was drawn."""
+
+
+class LinearSolveError(MetannError, ArithmeticError):
+    """The linear system of an implicit gradient has no finite solution, or not a meaningful one."""
+
+
+class ThirdOrderError(MetannError, RuntimeError):
+    """An implicit gradient was to be differentiated itself."""
+
+
+class NotConvergedWarning(UserWarning):
+    """An iterative solver stopped before it was as exact as asked."""
+
+
+class OptimizerError(MetannError, ValueError):
+    """What an optimiser is given does not fit: a hyper-parameter, gradients or a state."""
