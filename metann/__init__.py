@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from metann import errors as errors
     from metann import generated as generated
+    from metann import meta as meta
+    from metann import optim as optim
+    from metann import tasks as tasks
     from metann import utils as utils
     from metann.convert import to_dependent as to_dependent
     from metann.learner import Learner as Learner
+    from metann.meta import MAML as MAML
     from metann.module import DependentModule as DependentModule
     from metann.registry import register as register
     from metann.registry import set_missing_policy as set_missing_policy
@@ -34,21 +38,29 @@ else:  # For type checkers every name would exist if this function did: they rep
 _HOMES = {
     "DependentModule": "metann.module",
     "Learner": "metann.learner",
+    "MAML": "metann.meta",
     "errors": "metann.errors",
     "generated": "metann.generated",
+    "meta": "metann.meta",
+    "optim": "metann.optim",
     "register": "metann.registry",
     "set_missing_policy": "metann.registry",
+    "tasks": "metann.tasks",
     "to_dependent": "metann.convert",
     "utils": "metann.utils",
 }
 
 __all__ = [
+    "MAML",
     "DependentModule",
     "Learner",
     "errors",
     "generated",
+    "meta",
+    "optim",
     "register",
     "set_missing_policy",
+    "tasks",
     "to_dependent",
     "utils",
 ]

@@ -64,6 +64,12 @@ def require_policy(policy: object) -> None:
         )
 
 
+def is_statistic(name: str) -> bool:
+    """Whether torch's layers write into a buffer of this name, whatever path stands before it."""
+    own = name.rpartition(".")[2]
+    return own in _STATISTICS or own.endswith((*_VECTORS, _COUNTER))
+
+
 def copied(name: str, buffer: Tensor) -> Tensor:
     """A copy to be written into; of what torch's layers write, one for each element of a vmap."""
     is_written = name in _STATISTICS or name.endswith(_VECTORS)

@@ -1,0 +1,74 @@
+"""The inner loop: from a model's parameters to weights that are adapted to a task, or to each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metann.meta.fast import Fast
+from metann.meta.objective import Objective, number_of_tasks
+from metann.meta.steps import Buffers, InnerStep, LossFunction
+from metann.optim import Optimizer
+
+# Takes a step in its own way: recomputed in the backward pass, for instance.
+Taking = Callable[[InnerStep, Fast], tuple[Fast, Tensor]]
+
+
+def unrolled(step: InnerStep, fast: Fast) -> tuple[Fast, Tensor]:
+    """Take a step and keep its graph: memory grows with every step, time is the least."""
+    return step(fast)
+
+
+@dataclass(frozen=True)
+class InnerLoop:
+    """How fast weights come about.
+
+    Where gradients are switched off (`torch.no_grad`) it switches them on for its own steps, and
+    what it gives has no graph.
+
+    Attributes:
+        objective: the loss on data.
+        optimizer: takes the steps.
+        first_order: whether the gradients in the loop are taken for constants.
+        taking: how a step is taken and differentiated.
+    """
+
+    objective: Objective
+    optimizer: Optimizer
+    first_order: bool = False
+    taking: Taking = unrolled
+
+    def start(self, data: Any) -> Fast:
+        """The parameters that adapt, as fast weights; one set a task if `data` is of tasks."""
+        own = [self.objective.params[name] for name in self.objective.names]
+        if self.objective.how is not None:
+            tasks = number_of_tasks(data)
+            own = [weight.expand(tasks, *weight.shape) for weight in own]
+        fast = Fast(own, self.optimizer.init(own), {})
+        return fast if torch.is_grad_enabled() else fast.detached()
+
+    def steps(self, fast: Fast, data: Any) -> Iterator[tuple[Fast, Tensor]]:
+        """The fast weights after each step, without end, and the losses before it."""
+        is_tracked = torch.is_grad_enabled()
+
+        while True:
+            step = InnerStep(
+                self._loss(data, fast.state.count),
+                self.optimizer,
+                is_tracked and not self.first_order,
+            )
+            with torch.enable_grad():
+                fast, losses = (self.taking if is_tracked else unrolled)(step, fast)
+            if not is_tracked:
+                fast = fast.detached()
+            yield fast, losses
+
+    def _loss(self, data: Any, step: int) -> LossFunction:
+        def loss(weights: list[Tensor], buffers: Buffers) -> tuple[Tensor, Buffers]:
+            return self.objective(weights, buffers, data, step)
+
+        return loss

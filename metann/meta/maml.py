@@ -1,0 +1,213 @@
+"""Model-agnostic meta-learning: parameters from which a few gradient steps work well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from metann.batching import How, Way, over_tasks
+from metann.errors import ArgumentError
+from metann.learner import Learner
+from metann.meta.adapted import Adapted
+from metann.meta.evaluated import PREFIX, Evaluated, Evaluator, learner_of
+from metann.meta.fast import Fast
+from metann.meta.inner_loop import InnerLoop, unrolled
+from metann.meta.objective import Objective
+from metann.meta.selection import Filter, Selection, every_module
+from metann.meta.task_axis import with_task_axis
+from metann.module import DependentModule
+from metann.optim import SGD, Hyper, Optimizer
+
+# Of an inner loop, the support and query set, and the number of steps.
+Losses = Callable[[InnerLoop, Any, Any, int], Tensor]
+
+
+class MAML(nn.Module):
+    """Adapts a model to tasks by gradient steps that can be differentiated.
+
+    In train mode it takes `steps_train` steps, in eval mode `steps_eval`; the model is in the mode
+    that its modules are in. The model is never changed.
+
+    Args:
+        model: any module.
+        steps_train: inner steps in train mode.
+        steps_eval: inner steps in eval mode.
+        lr: step size of the inner optimiser, `metann.optim.SGD`: a number, a tensor, or one value
+            a parameter that adapts. An `nn.Parameter` is meta-learned: it is in `parameters()`.
+            None if an optimizer is given.
+        evaluator: `(model, data) -> loss`, a tensor of one value; it is called with a model that
+            has the fast weights.
+        first_order: take the gradients in the inner loop for constants (FOMAML).
+        optimizer: the inner optimiser; its `nn.Parameter`s are meta-learned.
+        clear_filter: of the modules whose own parameters adapt.
+        names: of the parameters that adapt, or of submodules with all that is in them.
+        tasks: how `task_losses` goes about its tasks: all in one pass ("vectorised"), one by one
+            ("loop"), or as is possible and faster ("auto").
+
+    Raises:
+        ArgumentError: a `TypeError`; an argument is of a kind that makes no sense.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(1, 40), nn.ReLU(), nn.Linear(40, 1))
+        >>> def evaluator(model, data):
+        ...     return nn.functional.mse_loss(model(data[0]), data[1])
+        >>> maml = MAML(net, steps_train=1, steps_eval=10, lr=0.01, evaluator=evaluator)
+        >>> x, y = torch.rand(25, 10, 1), torch.rand(25, 10, 1)
+        >>> maml.task_losses((x, y), (x, y)).shape
+        torch.Size([25])
+
+    Source: Finn, Abbeel, Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep
+    Networks", arXiv 1703.03400.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        steps_train: int,
+        steps_eval: int,
+        lr: Hyper | None,
+        evaluator: Evaluator,
+        first_order: bool = False,
+        *,
+        optimizer: Optimizer | None = None,
+        clear_filter: Filter = every_module,
+        names: Collection[str] | None = None,
+        tasks: How = "auto",
+    ) -> None:
+        super().__init__()
+        _require_steps(steps_train=steps_train, steps_eval=steps_eval)
+        self.model = model
+        self.steps_train = steps_train
+        self.steps_eval = steps_eval
+        self.evaluator = evaluator
+        self.first_order = first_order
+        self.optimizer = _optimizer(lr, optimizer)
+        self.selection = Selection(clear_filter, names)
+        self.way = Way(tasks)
+        self.hyper_parameters = nn.ParameterDict(
+            {
+                name.replace(".", "_"): value
+                for name, value in self.optimizer.hyper_parameters().items()
+            }
+        )
+        self._learner = learner_of(model)
+
+    @property
+    def steps(self) -> int:
+        """Inner steps in the mode that it is in."""
+        return self.steps_train if self.training else self.steps_eval
+
+    @override
+    def forward(self, data: Any) -> DependentModule:
+        """A model adapted to `data`, the support set of one task; see `adapt`."""
+        return self.adapt(data).model
+
+    def adapt(self, data: Any, steps: int | None = None, start: Adapted | None = None) -> Adapted:
+        """Adapt to one task.
+
+        Args:
+            data: the support set, as the evaluator takes it.
+            steps: how many; None for `steps_train` or `steps_eval`.
+            start: to go on from, in place of the model's parameters.
+        """
+        loop = self.inner_loop(None)
+        fast = loop.start(data) if start is None else start.fast
+        losses: list[Tensor] = []
+        for after, loss in islice(loop.steps(fast, data), self.steps if steps is None else steps):
+            fast = after
+            losses.append(loss)
+        return self._adapted(loop.objective, fast, losses)
+
+    def task_losses(self, support: Any, query: Any, steps: int | None = None) -> Tensor:
+        """The loss on the query set of each task, after adaptation to its support set: (T,).
+
+        Args:
+            support: the support sets, as the evaluator takes one, but each tensor in them with a
+                leading task axis: (T, *shape).
+            query: the query sets, likewise.
+            steps: how many; None for `steps_train` or `steps_eval`.
+        """
+        return self._over_tasks(self._last_loss, support, query, steps)
+
+    def losses_by_step(self, support: Any, query: Any, steps: int | None = None) -> Tensor:
+        """The losses on the query sets before the first and after each step: (T, steps + 1)."""
+        return self._over_tasks(self._all_losses, support, query, steps)
+
+    def _over_tasks(self, function: Losses, support: Any, query: Any, steps: int | None) -> Tensor:
+        """Call a function of an inner loop for all tasks together, or for one after the other."""
+        count = self.steps if steps is None else steps
+        if not self.way.loops:
+            return function(self.inner_loop(self.way), support, query, count)
+
+        def one(support: Any, query: Any) -> Tensor:
+            return function(self.inner_loop(None), support, query, count)
+
+        return over_tasks(one, support, query, how="loop")
+
+    def _last_loss(self, loop: InnerLoop, support: Any, query: Any, count: int) -> Tensor:
+        fast = loop.start(support)
+        for after, _ in islice(loop.steps(fast, support), count):
+            fast = after
+        return loop.objective.after(fast, query)
+
+    def _all_losses(self, loop: InnerLoop, support: Any, query: Any, count: int) -> Tensor:
+        fast = loop.start(support)
+        losses = [loop.objective.after(fast, query)]
+        for after, _ in islice(loop.steps(fast, support), count):
+            losses.append(loop.objective.after(after, query))
+        return torch.stack(losses, dim=-1)
+
+    def inner_loop(self, how: Way | None) -> InnerLoop:
+        """The loop with these settings: over all tasks in some way, or for one (None)."""
+        adapting = tuple(self.selection(self.model))
+        params = dict(self.model.named_parameters())
+        objective = Objective(
+            self._current_learner(), self.evaluator, params, adapting, how, self.at_step
+        )
+        optimizer = self.optimizer if how is None else with_task_axis(self.optimizer)
+        return InnerLoop(objective, optimizer, self.first_order, unrolled)
+
+    def at_step(self, step: int) -> Mapping[str, Tensor]:  # noqa: ARG002
+        """Weights and buffers in place of the model's at a step, by name: none, but for MAML++."""
+        return {}
+
+    def _current_learner(self) -> Learner[Evaluated]:
+        """Made anew if another model has taken the model's place."""
+        if self._learner.module.model is not self.model:
+            self._learner = learner_of(self.model)
+        return self._learner
+
+    def _adapted(self, objective: Objective, fast: Fast, losses: list[Tensor]) -> Adapted:
+        named = {PREFIX + name: value for name, value in objective.named(fast).items()}
+        bound: Any = self._current_learner().bind(named)
+        model: DependentModule = bound.model
+        stacked = torch.stack(losses) if losses else fast.weights[0].new_empty(0)
+        if not hasattr(model, "inner_losses"):
+            vars(model)["inner_losses"] = stacked
+        return Adapted(model, stacked, fast)
+
+
+def _require_steps(**steps: object) -> None:
+    for name, value in steps.items():
+        if type(value) is not int or value < 0:
+            raise ArgumentError(
+                f"{name} must be a number of steps, got {value!r}. Give 0, 1, 2, …; "
+                "0 evaluates without adaptation."
+            )
+
+
+def _optimizer(lr: Hyper | None, optimizer: Optimizer | None) -> Optimizer:
+    if optimizer is None and lr is not None:
+        return SGD(lr=lr)
+    if optimizer is not None and lr is None:
+        return optimizer
+    raise ArgumentError(
+        f"the inner loop needs a step size or an optimizer, got lr={lr!r} and "
+        f"optimizer={optimizer!r}. Give lr for plain SGD, or lr=None and an optimizer, "
+        "which has its own."
+    )

@@ -1,0 +1,128 @@
+"""The loss on some data as a function of fast weights: for one task, or for all in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metann.batching import Way, over_tasks
+from metann.buffers import is_statistic
+from metann.errors import ArgumentError
+from metann.functional.transforms import is_compiling
+from metann.learner import Learner
+from metann.meta.evaluated import PREFIX, Evaluated, Evaluator
+from metann.meta.fast import Fast
+
+Buffers = dict[str, Tensor]
+# What stands in the place of the model's weights and buffers at a step, by name.
+AtStep = Callable[[int], Mapping[str, Tensor]]
+
+
+def nothing(step: int) -> Mapping[str, Tensor]:  # noqa: ARG001
+    """The model's own at every step."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A model and an evaluator, waiting for fast weights and data.
+
+    Attributes:
+        learner: of the model.
+        evaluator: `(model, data) -> loss`.
+        params: every parameter of the model by name, in its order.
+        names: of those that adapt; the others are used as they are.
+        how: over the task axis; None if there is none.
+        at_step: weights and buffers that a step has in place of the model's.
+    """
+
+    learner: Learner[Evaluated]
+    evaluator: Evaluator
+    params: Mapping[str, Tensor]
+    names: tuple[str, ...]
+    how: Way | None
+    at_step: AtStep = nothing
+
+    def __call__(
+        self, weights: list[Tensor], buffers: Buffers, data: Any, step: int
+    ) -> tuple[Tensor, Buffers]:
+        """The loss, () or (T,), and the buffers that the call has written, for the next one."""
+
+        def of_one(weights: list[Tensor], buffers: Buffers, data: Any) -> tuple[Tensor, Buffers]:
+            return self._of_one(weights, buffers | dict(self.at_step(step)), data)
+
+        if self.how is None:
+            loss, after = of_one(weights, buffers, data)
+        else:
+            loss, after = over_tasks(of_one, weights, buffers, data, how=self.how)
+        return loss, self._written(buffers, after) if after else after
+
+    def after(self, fast: Fast, data: Any) -> Tensor:
+        """The loss after the steps that have been taken, as the last of them sees the model."""
+        step = max(fast.state.count - 1, 0)
+        return self(fast.weights, fast.buffers, data, step)[0]
+
+    def named(self, fast: Fast) -> dict[str, Tensor]:
+        """Every weight of the model, and the buffers that are not its own, by name."""
+        weights = {**self.params, **dict(zip(self.names, fast.weights, strict=True))}
+        return {**weights, **fast.buffers, **self.at_step(max(fast.state.count - 1, 0))}
+
+    def _of_one(
+        self, weights: list[Tensor], others: Mapping[str, Tensor], data: Any
+    ) -> tuple[Tensor, Buffers]:
+        every = {**self.params, **dict(zip(self.names, weights, strict=True)), **others}
+        if not self._has_buffers():
+            params = [*every.values()]
+            return _scalar(self.learner.functional(params, None, self.evaluator, data)), {}
+        named = {PREFIX + name: tensor for name, tensor in every.items()}
+        loss, after = self.learner.functional(named, None, self.evaluator, data, buffers="return")
+        return _scalar(loss), {name.removeprefix(PREFIX): value for name, value in after.items()}
+
+    def _has_buffers(self) -> bool:
+        return next(self.learner.module.buffers(), None) is not None
+
+    def _written(self, before: Buffers, after: Buffers) -> Buffers:
+        """Those that a call changes; masks and tables stay those of the model."""
+        own = dict(self.learner.module.model.named_buffers())
+        return {
+            name: value
+            for name, value in after.items()
+            if name in before or is_statistic(name) or _differs(own.get(name), value)
+        }
+
+
+def _differs(own: Tensor | None, value: Tensor) -> bool:
+    if is_compiling():  # Which would have to know the values while it traces.
+        return False
+    return own is None or not bool((own == value).all())
+
+
+def _scalar(loss: object) -> Tensor:
+    if isinstance(loss, Tensor) and loss.dim() == 0:
+        return loss
+    found = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+    raise ArgumentError(
+        f"evaluator(model, data) must return a loss, a tensor of one value, got {found}. "
+        "Take the mean over the samples of a task."
+    )
+
+
+def number_of_tasks(data: Any) -> int:
+    """The size of the leading axis of every tensor in `data`.
+
+    Raises:
+        ArgumentError: there is no tensor, or one has no axis.
+    """
+    leaves: list[Any] = torch.utils._pytree.tree_leaves(data)
+    tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+    if not tensors or tensors[0].dim() == 0:
+        raise ArgumentError(
+            "the data of tasks must be tensors with a leading task axis, "
+            f"{'found a tensor without any' if tensors else 'found no tensor'}. "
+            "Stack the data of the tasks, or call maml(data) for one task."
+        )
+    return tensors[0].shape[0]

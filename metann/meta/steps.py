@@ -1,0 +1,81 @@
+"""One step of an inner loop: the gradient of a loss, and an optimiser's update with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metann.errors import ArgumentError
+from metann.functional.transforms import is_compiling
+from metann.meta.fast import Fast
+from metann.optim import Optimizer
+
+Buffers = dict[str, Tensor]
+# The loss () or (T,) under fast weights and buffers, and the buffers that it has written.
+LossFunction = Callable[[list[Tensor], Buffers], tuple[Tensor, Buffers]]
+
+
+@dataclass(frozen=True)
+class InnerStep:
+    """`weights - lr * gradient`, or whatever the optimiser makes of it.
+
+    With a task axis the gradient is that of the sum of the losses, which is for each task the
+    gradient of its own loss.
+
+    Attributes:
+        loss: of the fast weights.
+        optimizer: takes the step.
+        keeps_graph: whether the gradient is itself a function of the weights (second order), or
+            is taken for a constant (first order).
+    """
+
+    loss: LossFunction
+    optimizer: Optimizer
+    keeps_graph: bool
+
+    def __call__(self, fast: Fast) -> tuple[Fast, Tensor]:
+        """The weights after the step, and the losses before it, without a graph."""
+        losses, gradients, buffers = self._gradients(fast)
+        weights, state = self.optimizer.step(fast.weights, gradients, fast.state)
+        return Fast(weights, state, buffers), losses.detach()
+
+    def _gradients(self, fast: Fast) -> tuple[Tensor, list[Tensor | None], Buffers]:
+        if is_compiling():
+            return self._by_transform(fast)
+        losses, buffers = self.loss(fast.weights, fast.buffers)
+        require_dependent(losses)
+        gradients = torch.autograd.grad(
+            losses.sum(), fast.weights, create_graph=self.keeps_graph, allow_unused=True
+        )
+        return losses, [*gradients], buffers
+
+    def _by_transform(self, fast: Fast) -> tuple[Tensor, list[Tensor | None], Buffers]:
+        """The same by `torch.func.grad`, which torch.compile can follow."""
+
+        def summed(weights: list[Tensor]) -> tuple[Tensor, tuple[Tensor, Buffers]]:
+            losses, buffers = self.loss(weights, fast.buffers)
+            return losses.sum(), (losses, buffers)
+
+        transform: Any = torch.func.grad(summed, has_aux=True)
+        gradients, (losses, buffers) = transform(fast.weights)
+        if not self.keeps_graph:
+            gradients = [gradient.detach() for gradient in gradients]
+        return losses, gradients, buffers
+
+
+def require_dependent(losses: Tensor) -> None:
+    """Raise unless a loss depends on something that requires a gradient.
+
+    Raises:
+        ArgumentError: it does not.
+    """
+    if not losses.requires_grad:
+        raise ArgumentError(
+            "the inner loop needs the gradient of the loss, but what evaluator(model, data) "
+            "returned depends on no weight that adapts. Compute it from the output of the model "
+            "that is given to the evaluator, without detach(), item() or torch.no_grad()."
+        )
