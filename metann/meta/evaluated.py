@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
@@ -11,7 +11,9 @@ from metann.learner import Learner
 from metann.module import DependentModule
 from metann.registry import register
 
-Evaluator = Callable[[Any, Any], Tensor]
+DataT = TypeVar("DataT")
+# `(model, data) -> loss`; the model is a counterpart of the user's, and callable as that.
+Evaluator = Callable[[Any, DataT], Tensor]
 # The names of the model's weights in `Evaluated` begin so.
 PREFIX = "model."
 
@@ -23,7 +25,7 @@ class Evaluated(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, evaluator: Evaluator, data: Any) -> Tensor:
+    def forward(self, evaluator: Evaluator[Any], data: Any) -> Tensor:
         """The loss of the model on `data`, as the evaluator measures it."""
         return evaluator(self.model, data)
 

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metann.batching.axes import arguments_of
 from metann.meta.fast import Fast
-from metann.meta.objective import Objective, number_of_tasks
+from metann.meta.objective import Objective
 from metann.meta.steps import Buffers, InnerStep, LossFunction
 from metann.optim import Optimizer
 
@@ -46,7 +47,7 @@ class InnerLoop:
         """The parameters that adapt, as fast weights; one set a task if `data` is of tasks."""
         own = [self.objective.params[name] for name in self.objective.names]
         if self.objective.how is not None:
-            tasks = number_of_tasks(data)
+            tasks = arguments_of((data,), 0).tasks
             own = [weight.expand(tasks, *weight.shape) for weight in own]
         fast = Fast(own, self.optimizer.init(own), {})
         return fast if torch.is_grad_enabled() else fast.detached()

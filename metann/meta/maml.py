@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from metann.batching import How, Way, over_tasks
 from metann.errors import ArgumentError
 from metann.learner import Learner
 from metann.meta.adapted import Adapted
-from metann.meta.evaluated import PREFIX, Evaluated, Evaluator, learner_of
+from metann.meta.evaluated import PREFIX, DataT, Evaluated, Evaluator, learner_of
 from metann.meta.fast import Fast
 from metann.meta.inner_loop import InnerLoop, unrolled
 from metann.meta.objective import Objective
@@ -22,12 +22,13 @@ from metann.meta.selection import Filter, Selection, every_module
 from metann.meta.task_axis import with_task_axis
 from metann.module import DependentModule
 from metann.optim import SGD, Hyper, Optimizer
+from metann.typed import Called
 
 # Of an inner loop, the support and query set, and the number of steps.
 Losses = Callable[[InnerLoop, Any, Any, int], Tensor]
 
 
-class MAML(nn.Module):
+class MAML(nn.Module, Generic[DataT]):
     """Adapts a model to tasks by gradient steps that can be differentiated.
 
     In train mode it takes `steps_train` steps, in eval mode `steps_eval`; the model is in the mode
@@ -71,7 +72,7 @@ class MAML(nn.Module):
         steps_train: int,
         steps_eval: int,
         lr: Hyper | None,
-        evaluator: Evaluator,
+        evaluator: Evaluator[DataT],
         first_order: bool = False,
         *,
         optimizer: Optimizer | None = None,
@@ -97,17 +98,20 @@ class MAML(nn.Module):
         )
         self._learner = learner_of(model)
 
+    if TYPE_CHECKING:
+        __call__: Called  # pyright: ignore[reportIncompatibleMethodOverride]
+
     @property
     def steps(self) -> int:
         """Inner steps in the mode that it is in."""
         return self.steps_train if self.training else self.steps_eval
 
     @override
-    def forward(self, data: Any) -> DependentModule:
+    def forward(self, data: DataT) -> DependentModule:
         """A model adapted to `data`, the support set of one task; see `adapt`."""
         return self.adapt(data).model
 
-    def adapt(self, data: Any, steps: int | None = None, start: Adapted | None = None) -> Adapted:
+    def adapt(self, data: DataT, steps: int | None = None, start: Adapted | None = None) -> Adapted:
         """Adapt to one task.
 
         Args:
@@ -123,7 +127,7 @@ class MAML(nn.Module):
             losses.append(loss)
         return self._adapted(loop.objective, fast, losses)
 
-    def task_losses(self, support: Any, query: Any, steps: int | None = None) -> Tensor:
+    def task_losses(self, support: DataT, query: DataT, steps: int | None = None) -> Tensor:
         """The loss on the query set of each task, after adaptation to its support set: (T,).
 
         Args:
@@ -134,7 +138,7 @@ class MAML(nn.Module):
         """
         return self._over_tasks(self._last_loss, support, query, steps)
 
-    def losses_by_step(self, support: Any, query: Any, steps: int | None = None) -> Tensor:
+    def losses_by_step(self, support: DataT, query: DataT, steps: int | None = None) -> Tensor:
         """The losses on the query sets before the first and after each step: (T, steps + 1)."""
         return self._over_tasks(self._all_losses, support, query, steps)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from metann.batching import Way, over_tasks
@@ -41,7 +40,7 @@ class Objective:
     """
 
     learner: Learner[Evaluated]
-    evaluator: Evaluator
+    evaluator: Evaluator[Any]
     params: Mapping[str, Tensor]
     names: tuple[str, ...]
     how: Way | None
@@ -109,20 +108,3 @@ def _scalar(loss: object) -> Tensor:
         f"evaluator(model, data) must return a loss, a tensor of one value, got {found}. "
         "Take the mean over the samples of a task."
     )
-
-
-def number_of_tasks(data: Any) -> int:
-    """The size of the leading axis of every tensor in `data`.
-
-    Raises:
-        ArgumentError: there is no tensor, or one has no axis.
-    """
-    leaves: list[Any] = torch.utils._pytree.tree_leaves(data)
-    tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-    if not tensors or tensors[0].dim() == 0:
-        raise ArgumentError(
-            "the data of tasks must be tensors with a leading task axis, "
-            f"{'found a tensor without any' if tensors else 'found no tensor'}. "
-            "Stack the data of the tasks, or call maml(data) for one task."
-        )
-    return tensors[0].shape[0]

@@ -1,4 +1,4 @@
-"""Which parameters of a model adapt to a task; the others stay as they are, and may be meta-trained."""
+"""Which parameters of a model adapt to a task; the others stay, and may be meta-trained."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from metann.errors import SubstitutionError
+from metann.tree import walk
 
 Filter = Callable[[nn.Module], bool]
 
 
-def every_module(module: nn.Module) -> bool:
+def every_module(module: nn.Module) -> bool:  # noqa: ARG001
     """The filter that lets all parameters adapt."""
-    return isinstance(module, nn.Module)
+    return True
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,13 @@ class Selection:
         """
         named = dict(model.named_parameters())
         if self.names is not None:
-            self._require_known(model, named)
+            self._require_known(model)
         chosen = named
         if self.names is not None or self.clear_filter is not every_module:
             chosen = self._chosen(model, named)
-        adapting = {name: tensor for name, tensor in chosen.items() if tensor.requires_grad}
+        adapting: dict[str, Tensor] = {
+            name: tensor for name, tensor in chosen.items() if tensor.requires_grad
+        }
         if not adapting:
             raise SubstitutionError(
                 f"{type(model).__name__} has no parameter that adapts: {len(named)} in all, "
@@ -54,28 +57,33 @@ class Selection:
 
     def _chosen(self, model: nn.Module, named: dict[str, nn.Parameter]) -> dict[str, nn.Parameter]:
         """By identity: a tied weight adapts if one of its places is chosen."""
-        identities: set[int] = set()
-        for path, module in model.named_modules(remove_duplicate=False):
-            if self.clear_filter(module):
-                identities.update(
-                    id(parameter)
-                    for name, parameter in module.named_parameters(path, recurse=False)
-                    if self._is_named(name)
-                )
-        return {name: tensor for name, tensor in named.items() if id(tensor) in identities}
+        let_through = {
+            id(parameter)
+            for _, module in walk(model)
+            if self.clear_filter(module)
+            for parameter in module.parameters(recurse=False)
+        }
+        if self.names is not None:
+            let_through &= {
+                id(parameter)
+                for name, parameter in model.named_parameters(remove_duplicate=False)
+                if not _with_parents(name).isdisjoint(self.names)
+            }
+        return {name: tensor for name, tensor in named.items() if id(tensor) in let_through}
 
-    def _is_named(self, name: str) -> bool:
-        if self.names is None:
-            return True
-        return any(name == chosen or name.startswith(f"{chosen}.") for chosen in self.names)
-
-    def _require_known(self, model: nn.Module, named: dict[str, nn.Parameter]) -> None:
-        modules = {path for path, _ in model.named_modules(remove_duplicate=False)}
+    def _require_known(self, model: nn.Module) -> None:
         every = dict(model.named_parameters(remove_duplicate=False))
-        unknown = [name for name in self.names or () if name not in every and name not in modules]
+        known = {name for own in every for name in _with_parents(own)}
+        unknown = [name for name in self.names or () if name not in known]
         if unknown:
             raise SubstitutionError(
-                f"names of what adapts: {type(model).__name__} has no parameter or submodule "
-                f"{', '.join(map(repr, unknown))}; its parameters are "
-                f"{', '.join(named)}. Name these, or submodules of it."
+                f"names of what adapts: no parameter of {type(model).__name__}, and no submodule "
+                f"with parameters, is called {', '.join(map(repr, unknown))}; the parameters are "
+                f"{', '.join(every)}. Name these, or submodules that they are in."
             )
+
+
+def _with_parents(name: str) -> set[str]:
+    """Example: "encoder.0.weight" -> {"encoder", "encoder.0", "encoder.0.weight"}."""
+    parts = name.split(".")
+    return {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
