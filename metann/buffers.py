@@ -44,8 +44,8 @@ class Given:
     copies: Mapping[int, Tensor] = field(default_factory=dict[int, Tensor])
 
 
-def require_policy(policy: object) -> None:
-    """Raise unless `policy` is one, and can be kept where we are.
+def require_policy(policy: object, over_tasks: bool = False) -> None:
+    """Raise unless `policy` is one, and can be kept where we are, or in a call for all tasks.
 
     Raises:
         ArgumentError: a `TypeError`; it is none, or the original can not be written to.
@@ -55,6 +55,11 @@ def require_policy(policy: object) -> None:
             f"buffers must be one of {', '.join(map(repr, POLICIES))}, got {policy!r}. A mapping "
             "of values goes into params, by name; an argument of this name that is meant for the "
             "module itself has to be given by position."
+        )
+    if policy == "writeback" and over_tasks:
+        raise ArgumentError(
+            "buffers='writeback' in a call for all tasks: each task has buffers of its own, and "
+            "the module can hold only one. Use buffers='return', and store what you make of them."
         )
     if policy == "writeback" and in_any_transform():
         raise ArgumentError(

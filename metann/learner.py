@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 import torch
 from torch import Tensor, nn
 
+from metann.batching import Way
+from metann.batching.axes import arguments_of
+from metann.batching.choosing import called
 from metann.buffers import Given, Policy, all_batched, is_refused, require_policy, split, write_back
 from metann.errors import ArgumentError, SubstitutionError
 from metann.filling import StalePlanError
@@ -24,9 +27,7 @@ from metann.functional.transforms import (
 from metann.module import DependentModule
 from metann.planning import make_plan
 from metann.rebuild import build, is_stale
-from metann.slots import set_slots, slots_of
 from metann.tracing import is_traceable, traced_instance
-from metann.tree import walk
 from metann.typed import ArgumentsP, Gives, Params, Takes, Unsaid, typed_binding
 
 ModuleT_co = TypeVar("ModuleT_co", covariant=True)
@@ -62,6 +63,7 @@ class Learner(Generic[ModuleT_co]):
         self._plan = make_plan(module)
         # Whether, under vmap, it writes into buffers that torch's own layers have not.
         self._writes_batches = False
+        self._way = Way()
 
     @property
     def module(self) -> ModuleT_co:
@@ -164,6 +166,99 @@ class Learner(Generic[ModuleT_co]):
         if buffers == "copy" and innermost() is None and dual_levels._current_level < 0:
             return instance(*args, **kwargs)
         return self._transformed(instance, params, training, buffers, args, kwargs)
+
+    @overload
+    def batched(
+        self: Learner[Gives[OutputT]],
+        params: Params,
+        training: bool | None,
+        *args: Any,
+        buffers: Literal["return"],
+        **kwargs: Any,
+    ) -> tuple[OutputT, dict[str, Tensor]]: ...
+    @overload
+    def batched(
+        self: Learner[Gives[OutputT]],
+        params: Params,
+        training: bool | None,
+        *args: Any,
+        buffers: Literal["copy"],
+        **kwargs: Any,
+    ) -> OutputT: ...
+    @overload
+    def batched(
+        self: Learner[Takes[ArgumentsP, OutputT]],
+        params: Params,
+        training: bool | None,
+        *args: ArgumentsP.args,
+        **kwargs: ArgumentsP.kwargs,
+    ) -> OutputT: ...
+    @overload
+    def batched(
+        self: Learner[Unsaid],
+        params: Params,
+        training: bool | None,
+        *args: Any,
+        buffers: Literal["return"],
+        **kwargs: Any,
+    ) -> tuple[Any, dict[str, Tensor]]: ...
+    @overload
+    def batched(
+        self: Learner[Unsaid],
+        params: Params,
+        training: bool | None,
+        *args: Any,
+        buffers: Literal["copy"] = "copy",
+        **kwargs: Any,
+    ) -> Any: ...
+    def batched(  # type: ignore[misc]  # a forward may have `buffers`, too; ours comes first
+        self,
+        params: Params,
+        training: bool | None,
+        *args: Any,
+        buffers: Literal["copy", "return"] = "copy",
+        **kwargs: Any,
+    ) -> Any:
+        """Return what the module returns for each task, under weights of its own.
+
+        All tasks in one pass, as by `torch.vmap`; where torch cannot do that, one call a task, with
+        a warning at the first. Dropout draws other numbers for each task. Take gradients of the sum
+        of the losses of all tasks: these are the gradients of each task by its own weights.
+
+        Args:
+            params: as in `functional`, each with a leading task axis, (T, *shape); buffers, too.
+            training: as in `functional`.
+            args: passed on to the module; each tensor, also in lists, tuples and dicts, has a
+                leading task axis. What all tasks share is given as `x.expand(T, *x.shape)`.
+            buffers: "copy" or "return", as in `functional`; each task has its own.
+            kwargs: as `args`.
+
+        Returns:
+            as `functional`, each tensor with a leading task axis.
+
+        Raises:
+            SubstitutionError: `params` do not fit; the message lists every misfit.
+            BatchingError: a `ValueError`; the task axes differ in size.
+            ArgumentError: as in `functional`.
+
+        Example:
+            >>> learner = Learner(nn.Linear(3, 2))
+            >>> weights = [torch.randn(5, 2, 3), torch.randn(5, 2)]
+            >>> learner.batched(weights, True, torch.ones(5, 4, 3)).shape
+            torch.Size([5, 4, 2])
+
+        Source: torch.vmap over torch.func.functional_call.
+        """
+        own: Any = self
+
+        def one(params: Params, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            return own.functional(params, training, *args, buffers=buffers, **kwargs)
+
+        require_policy(buffers, over_tasks=True)
+        given: Any = params
+        sets = {name: given[name] for name in given} if hasattr(given, "keys") else [*given]
+        arguments = arguments_of((sets, args, kwargs), names=("params", "args", "kwargs"))
+        return called(one, arguments, self._way, type(self._module).__name__)
 
     def _transformed(
         self,
@@ -276,32 +371,3 @@ class Learner(Generic[ModuleT_co]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._module!r})"
-
-
-def stateless(module: nn.Module, clear_filter: Callable[[nn.Module], bool]) -> DependentModule:
-    """A converted copy of `module` with cleared parameters; see `DependentModule.stateless`."""
-    plan = make_plan(module)
-    copied = build(plan, plan.originals, None, lasting=True)
-    for (_, original), (_, instance) in zip(walk(module), walk(copied), strict=True):
-        if clear_filter(original):
-            _empty(instance, original)
-        else:
-            _restore(instance, original)
-    return copied
-
-
-def _empty(instance: nn.Module, original: nn.Module) -> None:
-    """Leave None where the original has a parameter."""
-    for name, parameter in original.__dict__["_parameters"].items():
-        if parameter is not None:
-            instance.__dict__["_buffers"][name] = None
-
-
-def _restore(instance: nn.Module, original: nn.Module) -> None:
-    """Give the instance the original's parameters as parameters."""
-    parameters = original.__dict__["_parameters"]
-    for name, parameter in parameters.items():
-        if parameter is not None:
-            del instance.__dict__["_buffers"][name]
-    instance.__dict__["_parameters"] = parameters.copy()
-    set_slots(instance, slots_of(original))

@@ -117,7 +117,7 @@ class DependentModule(OwnHooks):
             ConversionError: something in the tree cannot be converted.
             UninitializedModuleError: a lazy module has not seen data.
         """
-        from metann.learner import stateless
+        from metann.stateless import stateless
 
         return stateless(module, clear_filter)
 

@@ -27,7 +27,7 @@ RUNTIME = (
     "metann.planning",
     "metann.rebuild metann.tracing",
     "metann.batching metann.optim metann.tasks",
-    "metann.learner",
+    "metann.learner metann.stateless",
     "metann.meta",
     "metann",
 )
@@ -74,7 +74,7 @@ CODEGEN = (
 # A function may import from below when it is called, for the reason given here.
 LAZILY = {
     ("metann.module", "metann.convert"): "DependentModule(net) is the conversion",
-    ("metann.module", "metann.learner"): "DependentModule.stateless(net) is the planned copy",
+    ("metann.module", "metann.stateless"): "DependentModule.stateless(net) is the planned copy",
     ("metann.layers.containers", "metann.convert"): "what is put into a container is converted",
     ("metann.copying", "metann.registry"): "an unpickled counterpart is looked up again",
     ("metann.registry", "metann.generated"): "generated files are imported when first needed",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from metann.errors import ArgumentError, BatchingError
@@ -14,6 +16,7 @@ from metann.errors import ArgumentError, BatchingError
 # For all arguments, or for each: the task axis of its tensors; None if all tasks share them.
 Axes = int | Sequence[int | None]
 _pytree: Any = pytree
+_CONSTANTS = (type(None), bool, int, float, complex, str, bytes, Enum, torch.dtype, torch.device)
 
 
 @dataclass(frozen=True)
@@ -38,15 +41,20 @@ class Arguments:
         return arguments
 
 
-def arguments_of(args: tuple[Any, ...], in_dims: Axes) -> Arguments:
-    """Look at the arguments of a call.
+def arguments_of(
+    args: tuple[Any, ...], in_dims: Axes = 0, names: Sequence[str] | None = None
+) -> Arguments:
+    """Look at the arguments of a call; `names` are for messages.
 
     Raises:
-        BatchingError: a `ValueError`; no tensor has a task axis, or their sizes differ.
+        BatchingError: a `ValueError`; no tensor has a task axis, their sizes differ, or something
+            holds tensors out of sight.
         ArgumentError: a `TypeError`; `in_dims` has another length than `args`.
     """
     leaves, spec = _pytree.tree_flatten(args)
     axes = _axes_of(args, leaves, in_dims)
+    if any(not isinstance(leaf, Tensor) and _hides_tensors(leaf) for leaf in leaves):
+        raise BatchingError(_out_of_sight(_named(args, names)))
     try:
         sizes = {
             leaf.shape[axis] for leaf, axis in zip(leaves, axes, strict=True) if axis is not None
@@ -54,7 +62,7 @@ def arguments_of(args: tuple[Any, ...], in_dims: Axes) -> Arguments:
     except IndexError:
         sizes = set[int]()
     if len(sizes) != 1:
-        raise BatchingError(_disagreement(args, axes))
+        raise BatchingError(_disagreement(_named(args, names), axes))
     return Arguments(leaves, axes, sizes.pop(), spec)
 
 
@@ -76,15 +84,60 @@ def _axes_of(args: tuple[Any, ...], leaves: Sequence[Any], in_dims: Axes) -> lis
     ]
 
 
-def _disagreement(args: tuple[Any, ...], axes: Sequence[int | None]) -> str:
+def require_constant(value: object) -> None:
+    """Raise if a result may hold tensors that cannot be seen.
+
+    Raises:
+        BatchingError: a `ValueError`; it may.
+    """
+    if not isinstance(value, _CONSTANTS):
+        raise BatchingError(
+            "what is returned for all tasks must be tensors, alone or in lists, tuples, dicts and "
+            f"other pytrees, got {type(value).__name__}. Return the tensors that are in it, or "
+            "make its class known by torch.export.register_dataclass."
+        )
+
+
+def _hides_tensors(value: object) -> bool:
+    """Whether it is an object with tensors that a pytree does not know; modules are shared."""
+    if isinstance(value, (*_CONSTANTS, nn.Module)) or callable(value):
+        return False
+    return any(isinstance(held, Tensor) for held in getattr(value, "__dict__", {}).values())
+
+
+def _out_of_sight(leaves: Sequence[tuple[str, Any]]) -> str:
+    name, value = next((name, leaf) for name, leaf in leaves if _hides_tensors(leaf))
+    return (
+        "tensors with a task axis must stand in lists, tuples, dicts and other pytrees, got a "
+        f"{type(value).__name__} with tensors in it at {name}. Give its tensors, or make its class "
+        "known by torch.export.register_dataclass."
+    )
+
+
+def _named(args: tuple[Any, ...], names: Sequence[str] | None) -> list[tuple[str, Any]]:
+    """Every leaf with its name. Example: `args[0]['weight']`."""
+    own = names or [f"args[{number}]" for number in range(len(args))]
+    return [
+        (name + _pytree.keystr(path), leaf)
+        for name, argument in zip(own, args, strict=True)
+        for path, leaf in _pytree.tree_flatten_with_path(argument)[0]
+    ]
+
+
+def _disagreement(leaves: Sequence[tuple[str, Any]], axes: Sequence[int | None]) -> str:
     """What is the matter with the sizes of the task axes."""
+    by_size: dict[str, list[str]] = {}
+    for (name, leaf), axis in zip(leaves, axes, strict=True):
+        if axis is not None:
+            has_axis = -leaf.dim() <= axis < leaf.dim()
+            size = str(leaf.shape[axis]) if has_axis else f"no axis {axis}"
+            by_size.setdefault(size, []).append(f"{name} {tuple(leaf.shape)}")
     found = [
-        f"args{_pytree.keystr(path)} {tuple(leaf.shape)}" + (f" along {axis}" if axis else "")
-        for (path, leaf), axis in zip(_pytree.tree_flatten_with_path(args)[0], axes, strict=True)
-        if axis is not None
+        f"{size} in {', '.join(these[:3])}" + (f" and {len(these) - 3} more" if these[3:] else "")
+        for size, these in by_size.items()
     ]
     return (
         "every tensor must have a task axis of the same size, the first unless in_dims says "
-        f"another, got {', '.join(found) or 'no tensor'}. Stack one tensor a task; what all tasks "
-        "share is given with None in in_dims, or as tensor.expand(tasks, *tensor.shape)."
+        f"another, got {'; '.join(found) or 'no tensor'}. Stack one tensor a task; what all tasks "
+        "share is given as tensor.expand(tasks, *tensor.shape), or with None in in_dims."
     )

@@ -73,16 +73,30 @@ def over_tasks(
     """
     _require(randomness, Randomness, "randomness")
     way = how if isinstance(how, Way) else _way_of(function, how)
-    given = arguments_of(args, in_dims)
+    result: OutputT = called(
+        function, arguments_of(args, in_dims), way, _name_of(function), randomness
+    )
+    return result
+
+
+def called(
+    function: Callable[..., Any],
+    given: Arguments,
+    way: Way,
+    name: str,
+    randomness: Randomness = "different",
+) -> Any:
+    """What `over_tasks` does once its arguments have been looked at; `name` is for messages."""
     if way.loops:
-        result: OutputT = called_in_turn(function, given, randomness)
-        return result
+        return called_in_turn(function, given, randomness)
     if way.how == "vectorised":
-        return called_at_once(function, given, randomness)  # type: ignore[no-any-return]
-    return _tried(function, given, randomness, way)  # type: ignore[no-any-return]
+        return called_at_once(function, given, randomness)
+    return _tried(function, given, way, name, randomness)
 
 
-def _tried(function: Callable[..., Any], given: Arguments, randomness: str, way: Way) -> Any:
+def _tried(
+    function: Callable[..., Any], given: Arguments, way: Way, name: str, randomness: Randomness
+) -> Any:
     """In one pass, and if torch refuses in a loop.
 
     Whether an error comes from batching its words do not always say. What fails in a loop as well
@@ -97,11 +111,11 @@ def _tried(function: Callable[..., Any], given: Arguments, randomness: str, way:
     result = called_in_turn(function, given, randomness)
     way.loops = True
     warnings.warn(
-        f"one pass over {given.tasks} tasks was asked for, but {_name_of(function)} cannot be "
-        f"batched: {_first_sentence(refusal)}. It is called once a task, now and from now on, with "
-        'the same results; how="loop" does so without this warning.',
+        f"one pass over {given.tasks} tasks was asked for, but {name} cannot be "
+        f"batched: {_first_sentence(refusal)}. From now on it is called once a task, with the same "
+        'results. Write it without that, or say warnings.simplefilter("ignore", LoopWarning).',
         LoopWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
     return result
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from metann.batching.axes import Arguments
+from metann.batching.axes import Arguments, require_constant
 from metann.errors import BatchingError
 
 _pytree: Any = pytree
@@ -50,6 +50,9 @@ def _stacked(rows: list[list[Any]]) -> list[Any]:
             f"{' and '.join(str([*map(_look, row)]) for row in _differing(rows))}. Return what has "
             "one shape: a loss, a mean, or a padded tensor."
         )
+    for value in rows[0]:
+        if not isinstance(value, Tensor):
+            require_constant(value)
     columns = zip(*rows, strict=True)
     return [torch.stack(c) if isinstance(c[0], Tensor) else c[0] for c in columns]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from metann.batching.axes import Arguments
+from metann.batching.axes import Arguments, require_constant
 from metann.functional.transforms import is_compiling
 
 _vmap: Any = import_module("torch._functorch.vmap")
@@ -34,10 +34,13 @@ def called_at_once(function: Callable[..., Any], given: Arguments, randomness: s
             for leaf, axis in zip(given.leaves, given.axes, strict=True)
         ]
         found, spec = _pytree.tree_flatten(function(*given.together(leaves)))
-        results = [
-            remove(leaf, level, given.tasks, 0) if isinstance(leaf, Tensor) else leaf
-            for leaf in found
-        ]
+        results: list[Any] = []
+        for leaf in found:
+            if isinstance(leaf, Tensor):
+                results.append(remove(leaf, level, given.tasks, 0))
+            else:
+                require_constant(leaf)
+                results.append(leaf)
     finally:
         _functorch._vmap_decrement_nesting()
     return _pytree.tree_unflatten(results, spec)

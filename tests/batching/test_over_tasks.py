@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pytest
@@ -121,15 +122,15 @@ def test_what_cannot_be_batched_is_looped_over_and_said_once():
     assert warning.filename == __file__
     message = str(warning.message)
     asked, rest = message.split(", but ")
-    reason, remedy = rest.split(". It is called ")
+    reason, remedy = rest.split(". From now on ")
     assert asked == "one pass over 3 tasks was asked for"
     assert reason.startswith(
         "test_what_cannot_be_batched_is_looped_over_and_said_once.<locals>.read"
     )
     assert "vmap: It looks like you're calling .item() on a Tensor" in reason
     assert remedy == (
-        "once a task, now and from now on, with the same results; "
-        'how="loop" does so without this warning.'
+        "it is called once a task, with the same results. Write it without that, or say "
+        'warnings.simplefilter("ignore", LoopWarning).'
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -180,16 +181,23 @@ def test_task_axes_of_different_sizes_are_named():
     with pytest.raises(
         BatchingError,
         match=r"^every tensor must have a task axis of the same size, the first unless in_dims "
-        r"says another, got args\[0\]\['w'\] \(3, 2\), args\[1\]\[0\] \(2,\)\. Stack one tensor a "
-        r"task; what all tasks share is given with None in in_dims, or as "
-        r"tensor\.expand\(tasks, \*tensor\.shape\)\.$",
+        r"says another, got 3 in args\[0\]\['w'\] \(3, 2\); 2 in args\[1\]\[0\] \(2,\), "
+        r"args\[1\]\[2\] \(2,\), args\[1\]\[3\] \(2,\) and 1 more\. Stack one tensor a task; "
+        r"what all tasks share is given as tensor\.expand\(tasks, \*tensor\.shape\), or with None "
+        r"in in_dims\.$",
     ):
-        over_tasks(lambda w, x: w, {"w": torch.ones(3, 2)}, [torch.ones(2), None])
+        over_tasks(
+            lambda w, x: w, {"w": torch.ones(3, 2)}, [torch.ones(2), None, *torch.ones(3, 2)]
+        )
 
 
 @pytest.mark.parametrize(
     ("args", "found"),
-    [((), "no tensor"), ((1, None), "no tensor"), ((torch.tensor(1.0),), r"args\[0\] \(\)")],
+    [
+        ((), "no tensor"),
+        ((1, None), "no tensor"),
+        ((torch.tensor(1.0),), r"no axis 0 in args\[0\] \(\)"),
+    ],
 )
 def test_no_task_axis_is_an_error(args: tuple[Any, ...], found: str):
     with pytest.raises(BatchingError, match=rf"says another, got {found}\. Stack"):
@@ -202,6 +210,35 @@ def test_axes_are_said_for_all_arguments_or_for_each():
         match=r"a number or None for each of the 2 arguments, got \(0,\)\. None stands for",
     ):
         over_tasks(lambda w, x: w, torch.ones(3), torch.ones(3), in_dims=(0,))
+
+
+@dataclass
+class Batch:
+    """No pytree of torch."""
+
+    x: Tensor
+
+
+@every_way
+def test_tensors_that_cannot_be_seen_are_no_arguments_and_no_results(how: How):
+    with pytest.raises(
+        BatchingError,
+        match=r"must stand in lists, .* got a Batch with tensors in it at args\[1\]\['b'\]\. Give",
+    ):
+        over_tasks(lambda x, _: x, torch.ones(3), {"b": Batch(torch.ones(3))}, how=how)
+    with pytest.raises(
+        BatchingError,
+        match=r"returned for all tasks must be tensors, .*, got Batch\. Return the tensors",
+    ):
+        over_tasks(Batch, torch.ones(3), how=how)
+
+
+def test_modules_and_functions_are_shared_by_all_tasks():
+    net = torch.nn.Linear(2, 2)
+
+    found = over_tasks(lambda net, f, x: f(net(x)), net, torch.sin, torch.ones(3, 2))
+
+    torch.testing.assert_close(found, net(torch.ones(3, 2)).sin())
 
 
 @pytest.mark.parametrize(("option", "value"), [("how", "vmap"), ("randomness", "error")])
