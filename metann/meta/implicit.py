@@ -103,9 +103,10 @@ class _Solution(torch.autograd.Function):
         points, gradients = ctx.saved_tensors[:number], ctx.saved_tensors[number:]
 
         def product(vectors: list[Tensor]) -> Sequence[Tensor]:
-            return torch.autograd.grad(
+            images: tuple[Tensor, ...] = torch.autograd.grad(
                 gradients, points, vectors, retain_graph=True, materialize_grads=True
             )
+            return images
 
         with torch.no_grad():
             target = [grad.detach() for grad in grad_outputs]

@@ -8,15 +8,22 @@ waits for the others unchanged.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from metann.errors import ArgumentError, LinearSolveError, NotConvergedWarning
+from metann.errors import LinearSolveError
 from metann.meta.packing import Packing
+from metann.meta.solver_checks import (
+    require_convergent,
+    require_definite,
+    require_finite,
+    require_settings,
+    share,
+    warn_unless_done,
+)
 
 Product = Callable[[list[Tensor]], Sequence[Tensor]]
 # On matrices (T, unknowns), one row a task.
@@ -79,10 +86,11 @@ def conjugate_gradient(
         if tolerance is not None and not bool(iterate.is_open.any()):
             break
         iterate = _conjugate_step(iterate, apply, goal)
-    _require_finite(scale, iterate.solution, iterate.square)
-    _require_definite(iterate, damping, indefinite)
+    require_finite(scale, iterate.solution, iterate.square)
+    if indefinite == "error":
+        require_definite(iterate.lowest, damping)
     if tolerance is not None:
-        _warn_unless_done(iterate.is_open, iterate.square.sqrt(), tolerance, steps)
+        warn_unless_done(iterate.is_open, iterate.square.sqrt(), tolerance, steps)
     return packing.unpack(iterate.solution * scale)
 
 
@@ -128,11 +136,11 @@ def neumann_series(
         term = term - rate * apply(term)
         is_open = _square(term) > _goal(tolerance, term)
         total = total + term
-    _require_finite(scale, total, term)
+    require_finite(scale, total, term)
     length = _square(term).sqrt()
-    _require_convergent(length, rate)
+    require_convergent(length, rate)
     if tolerance is not None:
-        _warn_unless_done(is_open, length, tolerance, steps)
+        warn_unless_done(is_open, length, tolerance, steps)
     return packing.unpack(rate * total * scale)
 
 
@@ -163,11 +171,11 @@ def direct_solve(
     apply, right = packing.operator(product, damping), packing.pack(target)
     units = torch.eye(right.shape[1], dtype=right.dtype, device=right.device)
     matrix = torch.stack([apply(unit.expand_as(right)) for unit in units], dim=2)
-    _require_finite(right, matrix)
+    require_finite(right, matrix)
     solution, status = torch.linalg.solve_ex(matrix, right.unsqueeze(2))
     if bool(status.any()):
         raise LinearSolveError(
-            f"the system of an implicit gradient is singular {_share(status != 0)}: the inner "
+            f"the system of an implicit gradient is singular {share(status != 0)}: the inner "
             "objective does not say where its minimum lies. Add a term to it, such as a proximal "
             "one, that holds every weight; or give the solver a damping."
         )
@@ -231,75 +239,3 @@ def _scaled(target: Tensor) -> tuple[Tensor, Tensor]:
 def _goal(tolerance: float | None, rows: Tensor) -> float:
     """The square at which a residual is small enough; it never gets below rounding."""
     return max(tolerance or 0.0, torch.finfo(rows.dtype).eps) ** 2
-
-
-def require_settings(steps: int, tolerance: float | None) -> None:
-    """Raise unless a solver can be run with these.
-
-    Raises:
-        ArgumentError: it cannot.
-    """
-    if steps < 1 or (tolerance is not None and not 0 < tolerance < 1):
-        raise ArgumentError(
-            "a linear solver needs steps >= 1 and a tolerance between 0 and 1, "
-            f"got steps={steps} and tolerance={tolerance}. "
-            "Give tolerance=None to take all steps whatever is left."
-        )
-
-
-def _share(which: Tensor) -> str:
-    if which.numel() == 1:
-        return "here"
-    return f"for {int(which.sum())} of {which.numel()} tasks"
-
-
-def _require_finite(target: Tensor, *found: Tensor) -> None:
-    if not bool(torch.isfinite(target).all()):
-        raise LinearSolveError(
-            "the gradient that an implicit solution was given is not finite. Look for the reason "
-            "in the outer loss: torch.autograd.set_detect_anomaly(True) names the operation."
-        )
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in found):
-        raise LinearSolveError(
-            "a product with the Hessian of the inner objective is not finite, or the solver "
-            "diverged. See that the inner loop has converged and that its loss is smooth there; "
-            "for a Neumann series take a lower rate."
-        )
-
-
-def _require_definite(
-    iterate: _Iterate, damping: float, indefinite: Literal["error", "stop"]
-) -> None:
-    wrong = iterate.lowest <= 0
-    if indefinite == "stop" or not bool(wrong.any()):
-        return
-    least = float(iterate.lowest.min())
-    raise LinearSolveError(
-        "conjugate gradient needs a positive definite matrix; that of the inner objective has a "
-        f"curvature of {least:.3g} {_share(wrong)}, so the point is no strict minimum. Make the "
-        f"proximal term stronger, or the damping of the solver {damping:.3g}, by more than "
-        f"{-least:.3g}; take more inner steps; or give indefinite='stop' to keep what was reached."
-    )
-
-
-def _require_convergent(length: Tensor, rate: float) -> None:
-    grown = length > 1
-    if bool(grown.any()):
-        raise LinearSolveError(
-            f"the Neumann series diverges {_share(grown)}: with rate={rate:.3g} its last term is "
-            f"{float(length.max()):.3g} times as long as its first. Take a rate below 2 / the "
-            "greatest eigenvalue; if the matrix is not positive definite there is none: make the "
-            "proximal term stronger."
-        )
-
-
-def _warn_unless_done(is_open: Tensor, length: Tensor, tolerance: float, steps: int) -> None:
-    if bool(is_open.any()):
-        warnings.warn(
-            f"a linear solver has not reached tolerance={tolerance:.3g} {_share(is_open)} after "
-            f"{steps} steps: {float(length.max()):.3g} of the target is left, and the implicit "
-            "gradient is off by as much. Give more steps, a stronger proximal term, or "
-            "tolerance=None if so many steps are what you want.",
-            NotConvergedWarning,
-            stacklevel=3,
-        )

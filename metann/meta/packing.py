@@ -43,7 +43,7 @@ class Packing:
 
     def unpack(self, matrix: Tensor) -> list[Tensor]:
         """The tensors whose matrix this is, each in its own dtype."""
-        pieces = matrix.split(self.columns(), dim=1)
+        pieces = torch.split(matrix, self.columns(), dim=1)
         return [
             _as_dtype(piece.reshape(shape), dtype)
             for piece, shape, dtype in zip(pieces, self.shapes, self.dtypes, strict=True)
