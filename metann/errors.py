@@ -69,3 +69,7 @@ class NotConvergedWarning(UserWarning):
 
 class OptimizerError(MetannError, ValueError):
     """What an optimiser is given does not fit: a hyper-parameter, gradients or a state."""
+
+
+class RecomputingError(MetannError, RuntimeError):
+    """An inner step cannot be computed again in the backward pass, or does something else then."""
