@@ -55,3 +55,28 @@ def test_the_same_seed_gives_the_same_training(monkeypatch: pytest.MonkeyPatch) 
 
     assert torch.equal(trained(1), trained(1))
     assert not torch.equal(trained(1), trained(2))
+
+
+def test_two_processes_of_the_distributed_example_find_what_one_does(tmp_path: Path) -> None:
+    program = [str(REPOSITORY / "examples" / "distributed.py"), "--iterations=3"]
+    environment = {"PYTHONPATH": str(REPOSITORY), "PATH": "", "HOME": str(tmp_path)}
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--rdzv-backend=c10d"]
+    # A port of the system's choice: other tests may run at the same time.
+    torchrun += ["--rdzv-endpoint=localhost:0"]
+
+    alone, together = (
+        subprocess.run(
+            [sys.executable, *how, *program],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        for how in ([], torchrun)
+    )
+
+    assert alone.returncode == 0, alone.stderr
+    assert together.returncode == 0, together.stderr
+    assert re.search(r"after 10 steps  \d\.\d{3} ± \d\.\d{3}\n", alone.stdout)
+    assert "learned step size  0.01" in alone.stdout
+    assert together.stdout == alone.stdout
