@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -67,6 +68,14 @@ class InnerLoop:
             if not is_tracked:
                 fast = fast.detached()
             yield fast, losses
+
+    def run(self, fast: Fast, data: Any, count: int) -> tuple[Fast, list[Tensor]]:
+        """The fast weights after so many steps, and the losses before each of them."""
+        losses: list[Tensor] = []
+        for after, loss in islice(self.steps(fast, data), count):
+            fast = after
+            losses.append(loss)
+        return fast, losses
 
     def _loss(self, data: Any, step: int) -> LossFunction:
         def loss(weights: list[Tensor], buffers: Buffers) -> tuple[Tensor, Buffers]:

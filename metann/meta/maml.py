@@ -121,10 +121,7 @@ class MAML(nn.Module, Generic[DataT]):
         """
         loop = self.inner_loop(None)
         fast = loop.start(data) if start is None else start.fast
-        losses: list[Tensor] = []
-        for after, loss in islice(loop.steps(fast, data), self.steps if steps is None else steps):
-            fast = after
-            losses.append(loss)
+        fast, losses = loop.run(fast, data, self.steps if steps is None else steps)
         return self._adapted(loop.objective, fast, losses)
 
     def task_losses(self, support: DataT, query: DataT, steps: int | None = None) -> Tensor:
@@ -154,9 +151,7 @@ class MAML(nn.Module, Generic[DataT]):
         return over_tasks(one, support, query, how="loop")
 
     def _last_loss(self, loop: InnerLoop, support: Any, query: Any, count: int) -> Tensor:
-        fast = loop.start(support)
-        for after, _ in islice(loop.steps(fast, support), count):
-            fast = after
+        fast, _ = loop.run(loop.start(support), support, count)
         return loop.objective.after(fast, query)
 
     def _all_losses(self, loop: InnerLoop, support: Any, query: Any, count: int) -> Tensor:
