@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from metann.optim.hyper import Value
+from metann.optim.hyper import Hyper, Value
 
 
 def plus(tensor: Tensor, factor: Value, other: Tensor) -> Tensor:
@@ -64,6 +64,6 @@ def root(square: Tensor) -> Tensor:
     return torch.threshold(square, 0.0, torch.finfo(square.dtype).tiny).sqrt()
 
 
-def is_zero(value: Value) -> bool:
+def is_zero(value: Hyper) -> bool:
     """A number that is 0; a tensor may be learned, and never is."""
     return not isinstance(value, Tensor) and value == 0

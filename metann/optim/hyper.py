@@ -59,7 +59,8 @@ class Place:
     """Where a hyper-parameter is asked for: in which call of `step`, for which parameter.
 
     Called with a hyper-parameter, it returns the number or tensor that holds there; a tensor
-    has the dtype and device of the parameter.
+    has the dtype and device of the parameter. A complex parameter is worked on as pairs of real
+    numbers, and a tensor has a last axis for them.
     """
 
     param: Tensor
@@ -94,9 +95,13 @@ class Place:
                 f"{self.index} of shape {tuple(param.shape)}. Give a scalar, or a value for each "
                 "parameter of a shape that does."
             )
+        if param.is_complex():
+            return (value.unsqueeze(-1) if value.ndim else value).to(
+                param.device, param.dtype.to_real()
+            )
         if value.dtype == param.dtype and value.device == param.device:
             return value
-        return value.to(param.device, param.dtype.to_real())
+        return value.to(param.device, param.dtype)
 
 
 def broadcasts(shape: Sequence[int], target: Sequence[int]) -> bool:

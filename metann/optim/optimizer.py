@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from metann.errors import OptimizerError
@@ -60,7 +61,8 @@ class Optimizer(ABC):
                 place = Place(param, index, len(stepped), state.count)
                 own = of_parameter(state, index)
                 number = state.steps[index] + 1
-                stepped[index], changed = self.update(param, grad, own, number, place)
+                update = self._update_complex if param.is_complex() else self.update
+                stepped[index], changed = update(param, grad, own, number, place)
                 for name, value in changed.items():
                     slots[name][index] = value
         return stepped, State(state.count + 1, counted(state, grads), slots)
@@ -92,6 +94,22 @@ class Optimizer(ABC):
             at: turns a hyper-parameter into its value here, a float or a tensor:
                 `at(self.lr)`.
         """
+
+    def _update_complex(
+        self, param: Tensor, grad: Tensor, slots: dict[str, Tensor], number: int, at: Place
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """As `update`, for pairs of real numbers, as in torch."""
+        real = {name: as_real(value) for name, value in slots.items()}
+        stepped, changed = self.update(as_real(param), as_real(grad), real, number, at)
+        return torch.view_as_complex(stepped), {
+            name: torch.view_as_complex(value) if value.shape == stepped.shape else value
+            for name, value in changed.items()
+        }
+
+
+def as_real(tensor: Tensor) -> Tensor:
+    """Complex numbers as pairs of real ones; what is real stays as it is."""
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
 
 
 def counted(state: State, grads: Sequence[Tensor | None]) -> tuple[int, ...]:

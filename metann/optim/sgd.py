@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -9,7 +10,8 @@ from torch import Tensor
 from metann.errors import OptimizerError
 from metann.optim.arithmetic import is_zero, minus, penalised, plus
 from metann.optim.hyper import Hyper, Place, require
-from metann.optim.optimizer import Optimizer
+from metann.optim.optimizer import Optimizer, counted, require_same_number, require_same_shape
+from metann.optim.state import State
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,7 @@ class SGD(Optimizer):
         require("momentum", self.momentum)
         require("dampening", self.dampening, low=float("-inf"))
         require("weight_decay", self.weight_decay)
-        if self.nesterov and (self.momentum == 0.0 or self.dampening != 0.0):
+        if self.nesterov and (is_zero(self.momentum) or not is_zero(self.dampening)):
             raise OptimizerError(
                 "nesterov=True needs a momentum and no dampening, got momentum="
                 f"{self.momentum!r} and dampening={self.dampening!r}. Set momentum above 0 and "
@@ -54,6 +56,27 @@ class SGD(Optimizer):
     def slot_names(self) -> tuple[str, ...]:
         """The buffer of the momentum, which the first gradient starts."""
         return ("momentum_buffer",)
+
+    def step(
+        self, params: Sequence[Tensor], grads: Sequence[Tensor | None], state: State
+    ) -> tuple[list[Tensor], State]:
+        """As in `Optimizer`; with a plain learning rate and nothing else, without detours."""
+        lr = self.lr
+        plain = is_zero(self.momentum) and is_zero(self.weight_decay)
+        if not (plain and isinstance(lr, float)):
+            return super().step(params, grads, state)
+        require_same_number(params, grads, state)
+        if self.maximize:
+            lr = -lr
+        stepped: list[Tensor] = []
+        for param, grad in zip(params, grads, strict=True):
+            if grad is None:
+                stepped.append(param)
+            elif param.shape == grad.shape:
+                stepped.append(param.sub(grad, alpha=lr))
+            else:
+                require_same_shape(len(stepped), param, grad)
+        return stepped, State(state.count + 1, counted(state, grads), state.slots)
 
     def update(
         self,

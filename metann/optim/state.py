@@ -31,5 +31,6 @@ def fresh(names: Iterable[str], columns: Sequence[Mapping[str, Tensor]]) -> Stat
 
 def of_parameter(state: State, index: int) -> dict[str, Tensor]:
     """What the state has for one parameter, by name; what is None yet is left out."""
-    found = {name: column[index] for name, column in state.slots.items()}
-    return {name: value for name, value in found.items() if value is not None}
+    return {
+        name: value for name, column in state.slots.items() if (value := column[index]) is not None
+    }
