@@ -11,6 +11,7 @@ from metann.batching.axes import Arguments, Axes, arguments_of
 from metann.batching.looped import called_in_turn
 from metann.batching.vectorised import called_at_once
 from metann.errors import ArgumentError, LoopWarning, MetannError
+from metann.functional.transforms import is_compiling
 
 How = Literal["auto", "vectorised", "loop"]
 Randomness = Literal["different", "same"]
@@ -73,9 +74,9 @@ def over_tasks(
     """
     _require(randomness, Randomness, "randomness")
     way = how if isinstance(how, Way) else _way_of(function, how)
-    result: OutputT = called(
-        function, arguments_of(args, in_dims), way, _name_of(function), randomness
-    )
+    # torch.compile cannot follow the name of a function made while it traces.
+    name = "the function" if is_compiling() else _name_of(function)
+    result: OutputT = called(function, arguments_of(args, in_dims), way, name, randomness)
     return result
 
 
