@@ -16,7 +16,7 @@ from metann.meta.linear_solvers import LinearSolver, conjugate_gradient
 InnerObjective = Callable[[list[Tensor]], Tensor]
 
 
-def implicit(
+def implicit_solution(
     objective: InnerObjective,
     solution: Sequence[Tensor],
     *,
@@ -54,8 +54,10 @@ def implicit(
         NotConvergedWarning: in the backward pass: the solver is not as exact as asked.
 
     Example:
-        >>> strength = torch.tensor(2.0, requires_grad=True)  # the minimum is at 6 / strength
-        >>> (found,) = implicit(lambda w: strength * w[0] ** 2 / 2 - 6 * w[0], [torch.tensor(3.0)])
+        >>> strength = torch.tensor(2.0, requires_grad=True)
+        >>> def objective(params):  # with its minimum at 6 / strength
+        ...     return strength * params[0] ** 2 / 2 - 6 * params[0]
+        >>> (found,) = implicit_solution(objective, [torch.tensor(3.0)])
         >>> found.backward()
         >>> strength.grad
         tensor(-1.5000)
@@ -69,7 +71,9 @@ def implicit(
     points = [value.clone().requires_grad_() for value in values]
     losses = objective(points)
     _require_losses(losses, points)
-    gradients = torch.autograd.grad(losses.sum(), points, create_graph=True, allow_unused=True)
+    gradients: list[Tensor | None] = [
+        *torch.autograd.grad(losses.sum(), points, create_graph=True, allow_unused=True)
+    ]
     found = [index for index, g in enumerate(gradients) if g is not None and g.requires_grad]
     if found:
         tensors = [points[index] for index in found], [gradients[index] for index in found]
@@ -100,13 +104,13 @@ class _Solution(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor | None, ...]:
         """Solve `H x = grad_outputs`, and send -x up the graph of the gradients."""
         number = len(grad_outputs)
-        points, gradients = ctx.saved_tensors[:number], ctx.saved_tensors[number:]
+        saved: tuple[Tensor, ...] = ctx.saved_tensors
+        points, gradients = saved[:number], saved[number:]
 
         def product(vectors: list[Tensor]) -> Sequence[Tensor]:
-            images: tuple[Tensor, ...] = torch.autograd.grad(
+            return torch.autograd.grad(
                 gradients, points, vectors, retain_graph=True, materialize_grads=True
             )
-            return images
 
         with torch.no_grad():
             target = [grad.detach() for grad in grad_outputs]
@@ -148,12 +152,13 @@ def _require_losses(losses: Tensor, points: list[Tensor]) -> None:
     if losses.dim() > 1 or (losses.dim() == 1 and tasks != {tuple(losses.shape)}):
         shapes = [tuple(point.shape) for point in points[:3]]
         raise ArgumentError(
-            f"the objective of implicit must return one loss, or one for each task of its params, "
-            f"got shape {tuple(losses.shape)} with params of shapes {shapes}. "
+            "the objective of an implicit solution must return one loss, or one for each task of "
+            f"its params, got shape {tuple(losses.shape)} with params of shapes {shapes}. "
             "Take the mean or the sum over all other axes."
         )
     if not losses.requires_grad:
         raise ArgumentError(
-            "the objective of implicit must depend on its params, but what it returned has no "
-            "graph. Compute it from the list that it is given, without detach() or no_grad()."
+            "the objective of an implicit solution must depend on its params, but what it "
+            "returned has no graph. Compute it from the list that it is given, without detach() "
+            "or torch.no_grad()."
         )

@@ -9,7 +9,7 @@ waits for the others unchanged.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -172,7 +172,9 @@ def direct_solve(
     units = torch.eye(right.shape[1], dtype=right.dtype, device=right.device)
     matrix = torch.stack([apply(unit.expand_as(right)) for unit in units], dim=2)
     require_finite(right, matrix)
-    solution, status = torch.linalg.solve_ex(matrix, right.unsqueeze(2))
+    linalg: Any = torch.linalg  # whose functions have no types
+    solved: tuple[Tensor, Tensor] = linalg.solve_ex(matrix, right.unsqueeze(2))
+    solution, status = solved
     if bool(status.any()):
         raise LinearSolveError(
             f"the system of an implicit gradient is singular {share(status != 0)}: the inner "

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from metann.errors import ArgumentError, LinearSolveError, NotConvergedWarning, ThirdOrderError
-from metann.meta.implicit import implicit
+from metann.meta.implicit import implicit_solution
 from metann.meta.linear_solvers import (
     LinearSolver,
     conjugate_gradient,
@@ -66,7 +66,7 @@ def test_T45_T47_equal_to_the_closed_form(solver: LinearSolver) -> None:
     ridge = Ridge()
     expected = torch.autograd.grad(outer(ridge.closed_form()), ridge.leaves, retain_graph=True)
 
-    (solution,) = implicit(ridge.objective, [ridge.closed_form()], solver=solver)
+    (solution,) = implicit_solution(ridge.objective, [ridge.closed_form()], solver=solver)
     found = torch.autograd.grad(outer(solution), ridge.leaves)
 
     torch.testing.assert_close(solution, ridge.closed_form(), rtol=0, atol=0)
@@ -78,14 +78,14 @@ def test_what_lies_between_has_its_gradient_too() -> None:
     between = [ridge.x, ridge.strength]
     expected = torch.autograd.grad(outer(ridge.closed_form()), between, retain_graph=True)
 
-    (solution,) = implicit(ridge.objective, [ridge.closed_form()], solver=exactly)
+    (solution,) = implicit_solution(ridge.objective, [ridge.closed_form()], solver=exactly)
 
     torch.testing.assert_close(torch.autograd.grad(outer(solution), between), expected, **CLOSE)
 
 
 def test_backward_twice_through_a_retained_graph() -> None:
     ridge = Ridge()
-    (solution,) = implicit(ridge.objective, [ridge.closed_form()], solver=exactly)
+    (solution,) = implicit_solution(ridge.objective, [ridge.closed_form()], solver=exactly)
 
     first = torch.autograd.grad(outer(solution), ridge.leaves, retain_graph=True)
     second = torch.autograd.grad(outer(solution), ridge.leaves)
@@ -102,7 +102,7 @@ def test_each_task_has_a_solution_of_its_own() -> None:
 
     gram = x.mT @ x + strength * torch.eye(4)
     expected = torch.linalg.solve(gram, (x.mT @ y[..., None])[..., 0])
-    (found,) = implicit(objective, [expected], solver=exactly)
+    (found,) = implicit_solution(objective, [expected], solver=exactly)
 
     leaves = [x, y, strength]
     torch.testing.assert_close(
@@ -159,7 +159,8 @@ def test_equal_to_unrolled_steps_that_have_converged() -> None:
     unrolled = problem.outer(problem.solved(keeps_graph=True))
     expected = torch.autograd.grad(unrolled, problem.leaves)
 
-    solution = implicit(problem.objective, problem.solved(keeps_graph=False), solver=exactly)
+    solved = problem.solved(keeps_graph=False)
+    solution = implicit_solution(problem.objective, solved, solver=exactly)
     found = torch.autograd.grad(problem.outer(solution), problem.leaves)
 
     torch.testing.assert_close(found, expected, **CLOSE)
@@ -170,7 +171,7 @@ def test_equal_to_finite_differences() -> None:
 
     def outer(*_: Tensor) -> Tensor:
         solution = problem.solved(keeps_graph=False)
-        return problem.outer(implicit(problem.objective, solution, solver=exactly))
+        return problem.outer(implicit_solution(problem.objective, solution, solver=exactly))
 
     assert torch.autograd.gradcheck(outer, problem.leaves, fast_mode=True)
 
@@ -179,12 +180,12 @@ def test_backward_leaves_gradients_where_modules_expect_them_and_nowhere_else() 
     problem = Problem()
     solved = problem.solved(keeps_graph=False)
     expected = torch.autograd.grad(
-        problem.outer(implicit(problem.objective, solved, solver=exactly)), problem.leaves
+        problem.outer(implicit_solution(problem.objective, solved, solver=exactly)), problem.leaves
     )
     hooked: list[Tensor] = []
     problem.strengths.register_hook(hooked.append)
 
-    problem.outer(implicit(problem.objective, solved, solver=exactly)).backward()
+    problem.outer(implicit_solution(problem.objective, solved, solver=exactly)).backward()
 
     torch.testing.assert_close([leaf.grad for leaf in problem.leaves], [*expected])
     torch.testing.assert_close(hooked, [expected[0]])
@@ -203,7 +204,7 @@ def test_what_is_random_in_the_objective_is_drawn_once() -> None:
         return (residual.square().sum() + strength * params[0].square().sum()) / 2
 
     solution = torch.randn(4)
-    outer(implicit(objective, [solution], solver=exactly)[0]).backward()
+    outer(implicit_solution(objective, [solution], solver=exactly)[0]).backward()
 
     assert len(calls) == 1
     gram = calls[0].T @ calls[0] + 0.8 * torch.eye(4)
@@ -223,7 +224,7 @@ def test_a_param_that_the_objective_does_not_determine_is_a_constant() -> None:
         return (strength * params[0].square() / 2 - 6 * params[0]).sum() + params[2].sum()
 
     given = [torch.full((2,), 3.0), torch.randn(3), torch.randn(())]
-    found = implicit(objective, given)
+    found = implicit_solution(objective, given)
 
     torch.testing.assert_close(found, given)
     assert [tensor.requires_grad for tensor in found] == [True, False, False]
@@ -237,7 +238,7 @@ def test_no_gradient_is_asked_for() -> None:
 
     given = [leaf(3)]
     with torch.no_grad():
-        found = implicit(objective, given)
+        found = implicit_solution(objective, given)
 
     torch.testing.assert_close(found, [given[0].detach()])
     assert not found[0].requires_grad
@@ -248,7 +249,7 @@ def test_the_result_shares_no_memory_with_what_was_given() -> None:
     given = ridge.closed_form().detach()
     expected = torch.autograd.grad(outer(ridge.closed_form()), ridge.leaves, retain_graph=True)
 
-    (solution,) = implicit(ridge.objective, [given], solver=exactly)
+    (solution,) = implicit_solution(ridge.objective, [given], solver=exactly)
     found = solution.clone()
     with torch.no_grad():  # as an optimiser does that starts on the next task
         given.zero_()
@@ -261,11 +262,11 @@ def test_objectives_that_make_no_sense() -> None:
     given = [torch.randn(3, 2), torch.randn(4)]
 
     with pytest.raises(ArgumentError, match=r"got shape \(3,\) with params of shapes \[\(3, 2\)"):
-        implicit(lambda params: params[0].sum(-1), given)
-    with pytest.raises(ArgumentError, match=r"one loss, .* got shape \(3, 2\)"):
-        implicit(lambda params: params[0].square(), given[:1])
+        implicit_solution(lambda params: params[0].sum(-1), given)
+    with pytest.raises(ArgumentError, match=r"one loss, .*got shape \(3, 2\)"):
+        implicit_solution(lambda params: params[0].square(), given[:1])
     with pytest.raises(ArgumentError, match=r"what it returned has no graph"):
-        implicit(lambda params: params[0].detach().sum(), given)
+        implicit_solution(lambda params: params[0].detach().sum(), given)
 
 
 # ── what is said in the backward pass ────────────────────────────────────────────────────────
@@ -273,7 +274,7 @@ def test_objectives_that_make_no_sense() -> None:
 
 def test_a_saddle_is_no_solution() -> None:
     signs = torch.tensor([1.0, -0.25], requires_grad=True)
-    (solution,) = implicit(lambda params: (signs * params[0] ** 2).sum(), [torch.randn(2)])
+    (solution,) = implicit_solution(lambda params: (signs * params[0] ** 2).sum(), [torch.randn(2)])
 
     with pytest.raises(LinearSolveError, match=r"a curvature of -0\.5\d* here, so the point is"):
         solution.backward(torch.tensor([1e-3, 1.0]))
@@ -282,7 +283,7 @@ def test_a_saddle_is_no_solution() -> None:
 def test_a_solver_that_is_not_as_exact_as_asked() -> None:
     ridge = Ridge()
     few = partial(conjugate_gradient, steps=1)
-    (solution,) = implicit(ridge.objective, [ridge.closed_form()], solver=few)
+    (solution,) = implicit_solution(ridge.objective, [ridge.closed_form()], solver=few)
 
     with pytest.warns(NotConvergedWarning, match=r"tolerance=1e-06 here after 1 steps"):
         outer(solution).backward()
@@ -294,7 +295,7 @@ def test_a_third_derivative_is_refused_and_never_silently_wrong(
     outer_loss: Callable[[Tensor], Tensor], index: int
 ) -> None:
     ridge = Ridge()
-    (solution,) = implicit(ridge.objective, [ridge.closed_form()], solver=exactly)
+    (solution,) = implicit_solution(ridge.objective, [ridge.closed_form()], solver=exactly)
     expected = torch.autograd.grad(outer_loss(ridge.closed_form()), ridge.leaves, retain_graph=True)
 
     gradients = torch.autograd.grad(outer_loss(solution), ridge.leaves, create_graph=True)
@@ -318,7 +319,7 @@ def test_T46_a_loop_of_solutions_keeps_nothing(goes_back: bool) -> None:
     solved = problem.solved(keeps_graph=False)
 
     def once() -> weakref.ref[Tensor]:
-        solution = implicit(problem.objective, solved)
+        solution = implicit_solution(problem.objective, solved)
         loss = problem.outer(solution)
         if goes_back:
             loss.backward()
