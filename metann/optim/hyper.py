@@ -97,7 +97,7 @@ class Place:
             )
         if param.is_complex():
             return (value.unsqueeze(-1) if value.ndim else value).to(
-                param.device, param.dtype.to_real()
+                param.device, param.real.dtype
             )
         if value.dtype == param.dtype and value.device == param.device:
             return value

@@ -62,7 +62,7 @@ class NAdam(Optimizer):
     def start(self, param: Tensor) -> dict[str, Tensor]:
         """Zeros, and a product of no momenta."""
         averages = {name: torch.zeros_like(param) for name in ("exp_avg", "exp_avg_sq")}
-        one = torch.ones((), dtype=param.dtype.to_real(), device=param.device)
+        one = torch.ones((), dtype=param.real.dtype, device=param.device)
         return {**averages, "mu_product": one}
 
     def update(

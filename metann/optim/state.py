@@ -31,6 +31,9 @@ def fresh(names: Iterable[str], columns: Sequence[Mapping[str, Tensor]]) -> Stat
 
 def of_parameter(state: State, index: int) -> dict[str, Tensor]:
     """What the state has for one parameter, by name; what is None yet is left out."""
-    return {
-        name: value for name, column in state.slots.items() if (value := column[index]) is not None
-    }
+    found: dict[str, Tensor] = {}
+    for name, column in state.slots.items():
+        value = column[index]
+        if value is not None:
+            found[name] = value
+    return found

@@ -31,6 +31,8 @@ class Row:
     # Whether a gradient of 0 has a derivative that finite differences can find.
     smooth_at_zero: bool = True
     has_complex: bool = True
+    # Whether its hyper-parameters may be tensors and have a value for each parameter.
+    has_forms: bool = True
 
     @property
     def ours(self) -> type[optim.Optimizer]:
@@ -51,6 +53,24 @@ class Row:
         choices.update(self.options)
         for values in product(*choices.values()):
             yield dict(zip(choices, values, strict=True))
+
+    def values(self) -> dict[str, float]:
+        """The learnable hyper-parameters one by one: betas become "betas.0" and "betas.1"."""
+        found: dict[str, float] = {}
+        for name, value in self.learnable.items():
+            if isinstance(value, tuple):
+                found.update({f"{name}.{index}": each for index, each in enumerate(value)})
+            else:
+                found[name] = value
+        return found
+
+    def made(self, values: Mapping[str, Any], flags: Mapping[str, Any]) -> optim.Optimizer:
+        """An optimiser with such values, named as in `values`; the others are the defaults."""
+        settings = {name: value for name, value in values.items() if "." not in name}
+        for name, value in self.learnable.items():
+            if isinstance(value, tuple):
+                settings[name] = tuple(values[f"{name}.{index}"] for index in range(len(value)))
+        return self.ours(**settings, **flags)
 
     def flags(self) -> Iterator[dict[str, Any]]:
         """All combinations of what is not differentiated with regard to."""

@@ -77,7 +77,7 @@ def assert_same_state(
                 torch.testing.assert_close(found, torch.as_tensor(expected), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.has_complex], ids=lambda r: r.name)
+@pytest.mark.parametrize("row", [row for row in ROWS if row.has_complex], ids=str)
 def test_complex_parameters_are_pairs_of_real_numbers_as_in_torch(row: Row) -> None:
     settings = next(row.settings())
     params = [torch.randn(shape, dtype=torch.complex128) for shape in row.shapes]
@@ -88,7 +88,7 @@ def test_complex_parameters_are_pairs_of_real_numbers_as_in_torch(row: Row) -> N
     assert_same_state(theirs, originals, state)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda r: r.name)
+@pytest.mark.parametrize("row", ROWS, ids=str)
 def test_defaults_are_those_of_torch(row: Row) -> None:
     theirs = row.theirs([nn.Parameter(torch.ones(1, 1))]).defaults
     ours = row.ours()
@@ -98,7 +98,7 @@ def test_defaults_are_those_of_torch(row: Row) -> None:
     assert {name: getattr(ours, name) for name in options} == {n: theirs[n] for n in options}
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda r: r.name)
+@pytest.mark.parametrize("row", ROWS, ids=str)
 def test_T12_T52_without_a_gradient_parameter_and_state_are_unchanged(row: Row) -> None:
     ours = row.ours(**dict(row.learnable, **{n: v[0] for n, v in row.options.items()}))
     params = [torch.randn(3, 2), torch.randn(3, 2)]
@@ -112,7 +112,7 @@ def test_T12_T52_without_a_gradient_parameter_and_state_are_unchanged(row: Row) 
     assert all(after.slots[name][0] is column[0] for name, column in state.slots.items())
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda r: r.name)
+@pytest.mark.parametrize("row", ROWS, ids=str)
 def test_nothing_that_is_given_is_changed(row: Row) -> None:
     for flags in row.flags():
         ours = row.ours(**{**row.learnable, **flags})
