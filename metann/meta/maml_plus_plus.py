@@ -91,8 +91,7 @@ class MAMLPlusPlus(MAML[DataT]):
             chosen = settings.get("clear_filter", every_module)
             settings["clear_filter"] = apart_from_norms(chosen)
         selection = Selection(settings.get("clear_filter", every_module), settings.get("names"))
-        adapting = tuple(selection(model))
-        rates = _rates(len(adapting), steps_train, lr) if learns_rates else lr
+        rates = _rates([*selection(model).values()], steps_train, lr) if learns_rates else lr
         super().__init__(model, steps_train, steps_eval, rates, evaluator, first_order, **settings)
         self.multi_step_epochs = multi_step_epochs
         self.second_order_epoch = second_order_epoch
@@ -178,11 +177,11 @@ class RecordedLoop(InnerLoop):
             yield after, losses
 
 
-def _rates(parameters: int, steps: int, lr: float) -> PerStep:
+def _rates(adapting: list[Tensor], steps: int, lr: float) -> PerStep:
     """A learned rate for each parameter and step."""
     return PerStep(
         [
-            nn.ParameterList(nn.Parameter(torch.tensor(lr)) for _ in range(parameters))
+            nn.ParameterList(nn.Parameter(weight.new_full((), lr)) for weight in adapting)
             for _ in range(steps)
         ]
     )

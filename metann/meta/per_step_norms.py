@@ -33,7 +33,8 @@ class PerStepNorms(nn.Module):
     ) -> None:
         super().__init__()
         self.steps = steps
-        weights = dict(_of_norms(model, nn.Module.named_parameters)) if has_weights else {}
+        has_later = has_weights and steps > 1
+        weights = dict(_of_norms(model, nn.Module.named_parameters)) if has_later else {}
         weights = {name: weight for name, weight in weights.items() if weight.requires_grad}
         statistics = dict(_of_norms(model, nn.Module.named_buffers)) if has_statistics else {}
         self._weights, self._statistics = tuple(weights), tuple(statistics)

@@ -34,9 +34,9 @@ class Reptile(MAML[DataT]):
         steps_eval: inner steps in eval mode.
         lr: step size, as in `MAML`.
         evaluator: `(model, data) -> loss`.
-        batch_size: in train mode each step takes so many samples, drawn anew without repetition
-            from those of the task: their axis is the first of every tensor, after that of the
-            tasks. None for all samples, the same in each step.
+        batch_size: each step of `task_losses` in train mode takes so many samples, drawn anew
+            without repetition from those of the task: their axis is the first of every tensor,
+            after that of the tasks. None for all samples, the same in each step.
         optimizer: the inner optimiser, with lr=None; the paper has Adam with beta1 = 0.
         settings: as in `MAML`, but first_order.
 

@@ -340,3 +340,17 @@ def test_frozen_normalizations_stay_the_same_at_all_steps() -> None:
     model.get_parameter("2.weight").requires_grad_(False)
 
     assert len(build(model).norms.later) == 3
+
+
+def test_one_step_needs_no_further_weights() -> None:
+    maml = MAMLPlusPlus(convolution(), 1, 1, 0.1, classification)
+
+    assert [parameter.numel() for parameter in maml.norms.parameters()] == []
+    maml.task_losses(*stacked(draw_tasks())).sum().backward()
+    assert {parameter.grad is None for parameter in maml.parameters()} == {False}
+
+
+def test_what_it_learns_has_the_dtype_of_the_model() -> None:
+    maml = MAMLPlusPlus(convolution().to(torch.bfloat16), 2, 2, 0.1, classification)
+
+    assert {parameter.dtype for parameter in maml.parameters()} == {torch.bfloat16}
