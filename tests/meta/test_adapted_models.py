@@ -296,3 +296,17 @@ def test_autocast_reaches_the_steps() -> None:
     for parameter, slope in zip(model.parameters(), slopes, strict=True):
         assert parameter.grad is not None
         assert (parameter.grad - slope).norm() < 0.05 * slope.norm()
+
+
+def test_a_scaled_loss_gives_scaled_gradients() -> None:
+    model, tasks = mlp(), draw_tasks()
+    maml_of(model).task_losses(*stacked(tasks)).sum().backward()
+    expected = [parameter.grad for parameter in model.parameters()]
+    model.zero_grad()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    scaler = torch.amp.GradScaler("cpu")
+
+    scaler.scale(maml_of(model).task_losses(*stacked(tasks)).sum()).backward()
+    scaler.unscale_(optimizer)
+
+    torch.testing.assert_close([p.grad for p in model.parameters()], expected, **CLOSE)
