@@ -7,6 +7,7 @@ from metann.optim.adam import Adam as Adam
 from metann.optim.adam import AdamW as AdamW
 from metann.optim.adamax import Adamax as Adamax
 from metann.optim.asgd import ASGD as ASGD
+from metann.optim.by_parameter import ByParameter as ByParameter
 from metann.optim.clipping import clip_by_norm as clip_by_norm
 from metann.optim.clipping import clip_by_value as clip_by_value
 from metann.optim.from_torch import from_torch as from_torch

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from metann.optim.arithmetic import averaged_square, minus, penalised
 from metann.optim.bounds import require_at_most
+from metann.optim.by_parameter import ByParameter
 from metann.optim.hyper import Hyper, Place, require
-from metann.optim.optimizer import Optimizer
 
 
 @dataclass(frozen=True, eq=False)
-class Adadelta(Optimizer):
+class Adadelta(ByParameter):
     """Steps of about the size of the last ones, without units: `torch.optim.Adadelta`.
 
     Args:

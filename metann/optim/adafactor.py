@@ -11,12 +11,12 @@ from torch import Tensor
 
 from metann.optim.arithmetic import minus, root, shrunk
 from metann.optim.bounds import at_least, at_most, require_at_most, require_tuple
+from metann.optim.by_parameter import ByParameter
 from metann.optim.hyper import Hyper, Place, Value, require
-from metann.optim.optimizer import Optimizer
 
 
 @dataclass(frozen=True, eq=False)
-class Adafactor(Optimizer):
+class Adafactor(ByParameter):
     """Average squares by rows and columns, steps as large as the weights: `torch.optim.Adafactor`.
 
     Args:

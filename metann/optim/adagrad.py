@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from metann.optim.arithmetic import minus_quotient, penalised, root
+from metann.optim.by_parameter import ByParameter
 from metann.optim.hyper import Hyper, Place, Value, require
-from metann.optim.optimizer import Optimizer
 from metann.optim.state import State, fresh
 
 
 @dataclass(frozen=True, eq=False)
-class Adagrad(Optimizer):
+class Adagrad(ByParameter):
     """Steps that shrink where the gradients so far were large: `torch.optim.Adagrad`.
 
     Args:

@@ -15,12 +15,12 @@ from metann.optim.arithmetic import (
     root,
     shrunk,
 )
+from metann.optim.by_parameter import ByParameter
 from metann.optim.hyper import Hyper, Place, require, require_betas
-from metann.optim.optimizer import Optimizer
 
 
 @dataclass(frozen=True, eq=False)
-class Adam(Optimizer):
+class Adam(ByParameter):
     """Steps of about the size of lr, whatever the size of the gradients: `torch.optim.Adam`.
 
     Args:

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from metann.optim.arithmetic import averaged, minus_quotient, penalised
+from metann.optim.by_parameter import ByParameter
 from metann.optim.hyper import Hyper, Place, require, require_betas
-from metann.optim.optimizer import Optimizer
 
 
 @dataclass(frozen=True, eq=False)
-class Adamax(Optimizer):
+class Adamax(ByParameter):
     """Adam that divides by a decaying maximum in place of an average: `torch.optim.Adamax`.
 
     Args:

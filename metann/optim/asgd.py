@@ -10,12 +10,12 @@ from torch import Tensor
 
 from metann.optim.arithmetic import minus, penalised
 from metann.optim.bounds import at_least
+from metann.optim.by_parameter import ByParameter
 from metann.optim.hyper import Hyper, Place, Value, require
-from metann.optim.optimizer import Optimizer
 
 
 @dataclass(frozen=True, eq=False)
-class ASGD(Optimizer):
+class ASGD(ByParameter):
     """Gradient descent that averages the parameters on its way: `torch.optim.ASGD`.
 
     The averages are in the state, as `state.slots["ax"]`; the parameters are not averaged.

@@ -96,9 +96,7 @@ class Place:
                 "parameter of a shape that does."
             )
         if param.is_complex():
-            return (value.unsqueeze(-1) if value.ndim else value).to(
-                param.device, param.real.dtype
-            )
+            return (value.unsqueeze(-1) if value.ndim else value).to(param.device, param.real.dtype)
         if value.dtype == param.dtype and value.device == param.device:
             return value
         return value.to(param.device, param.dtype)

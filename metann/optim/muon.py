@@ -13,12 +13,12 @@ from torch import Tensor
 from metann.errors import OptimizerError
 from metann.optim.arithmetic import averaged, minus, shrunk
 from metann.optim.bounds import at_least, require_tuple
+from metann.optim.by_parameter import ByParameter
 from metann.optim.hyper import Hyper, Place, Value, require
-from metann.optim.optimizer import Optimizer
 
 
 @dataclass(frozen=True, eq=False)
-class Muon(Optimizer):
+class Muon(ByParameter):
     """Steps of matrices whose singular values are all about 1: `torch.optim.Muon`.
 
     All parameters are matrices; give biases and the like to another optimiser.

@@ -15,12 +15,12 @@ from metann.optim.arithmetic import (
     root,
     shrunk,
 )
+from metann.optim.by_parameter import ByParameter
 from metann.optim.hyper import Hyper, Place, Value, require, require_betas
-from metann.optim.optimizer import Optimizer
 
 
 @dataclass(frozen=True, eq=False)
-class NAdam(Optimizer):
+class NAdam(ByParameter):
     """Adam with Nesterov's momentum: `torch.optim.NAdam`.
 
     Args:

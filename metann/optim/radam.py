@@ -18,8 +18,8 @@ from metann.optim.arithmetic import (
     root,
     shrunk,
 )
+from metann.optim.by_parameter import ByParameter
 from metann.optim.hyper import Hyper, Place, Value, require, require_betas
-from metann.optim.optimizer import Optimizer
 
 ValueT = TypeVar("ValueT", float, Tensor)
 
@@ -28,7 +28,7 @@ RELIABLE = 5
 
 
 @dataclass(frozen=True, eq=False)
-class RAdam(Optimizer):
+class RAdam(ByParameter):
     """Adam that divides only once the average square is reliable: `torch.optim.RAdam`.
 
     Args:

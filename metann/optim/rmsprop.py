@@ -16,12 +16,12 @@ from metann.optim.arithmetic import (
     penalised,
     root,
 )
+from metann.optim.by_parameter import ByParameter
 from metann.optim.hyper import Hyper, Place, require
-from metann.optim.optimizer import Optimizer
 
 
 @dataclass(frozen=True, eq=False)
-class RMSprop(Optimizer):
+class RMSprop(ByParameter):
     """Gradients divided by the root of their average square: `torch.optim.RMSprop`.
 
     Args:

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from metann.errors import OptimizerError
 from metann.optim.bounds import at_least, at_most, numbers_in, require_tuple
+from metann.optim.by_parameter import ByParameter
 from metann.optim.hyper import Hyper, Place, require
-from metann.optim.optimizer import Optimizer
 
 
 @dataclass(frozen=True, eq=False)
-class Rprop(Optimizer):
+class Rprop(ByParameter):
     """Steps in the direction of the gradient's sign, of adapted sizes: `torch.optim.Rprop`.
 
     Args:

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from metann.errors import OptimizerError
 from metann.optim.arithmetic import is_zero, minus, penalised, plus
+from metann.optim.by_parameter import ByParameter, counted, require_same_number, require_same_shape
 from metann.optim.hyper import Hyper, Place, require
-from metann.optim.optimizer import Optimizer, counted, require_same_number, require_same_shape
 from metann.optim.state import State
 
 
 @dataclass(frozen=True, eq=False)
-class SGD(Optimizer):
+class SGD(ByParameter):
     """Gradient descent, with momentum where wanted: `torch.optim.SGD`.
 
     Args:
