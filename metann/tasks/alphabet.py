@@ -11,7 +11,7 @@ from torch import Tensor
 from metann.tasks.strokes import CONTROL_POINTS, stroke_shapes, trace
 
 # Of the box that every glyph fills, where the image is 2 wide: a hand may turn and shift it.
-BOX = 1.4
+BOX = 1.3
 
 
 class Alphabet(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import TypeVar
 
 from metann.errors import TaskError
@@ -24,9 +24,16 @@ def require_ranges(**ranges: Range) -> None:
     for name, (low, high) in ranges.items():
         if not low <= high:
             raise TaskError(
-                f"{name}: it is drawn from between a lowest and a highest value, but {low} is "
-                f"not below {high}; exchange them, or give a size that is not negative"
+                f"{name}: it is drawn from between a lowest and a highest value, "
+                f"but {low} is above {high}; exchange the two"
             )
+
+
+def require_sizes(**sizes: float) -> None:
+    """No size is negative."""
+    for name, size in sizes.items():
+        if not size >= 0:
+            raise TaskError(f"{name}={size}: it cannot be negative; give 0 or more")
 
 
 def require_ways(ways: int, classes: int) -> None:
@@ -38,15 +45,17 @@ def require_ways(ways: int, classes: int) -> None:
         )
 
 
-def require_classes(classes: Sequence[ClassT], existing: Container[Hashable]) -> Sequence[ClassT]:
+def require_classes(classes: Sequence[ClassT], existing: Collection[Hashable]) -> Sequence[ClassT]:
     """At least one class is named, all that are named exist, and none is named twice."""
     if not classes:
-        raise TaskError("classes is empty: tasks are drawn from classes; name some, or give None")
+        raise TaskError(
+            "classes is empty: tasks are drawn from classes; name some, or give None for all"
+        )
     unknown = [name for name in classes if name not in existing]
     if unknown:
         raise TaskError(
             f"classes: {named(unknown)} asked for, but there is no such class; "
-            f"choose among {existing}"
+            f"choose among {named([*existing])}"
         )
     if len(set(classes)) < len(classes):
         twice = [name for name, count in Counter(classes).items() if count > 1]

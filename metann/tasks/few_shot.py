@@ -66,7 +66,7 @@ class FewShot(Dataset[Episodes]):
         require_counts(ways=ways, shots=shots, queries=queries, tasks=tasks, world_size=world_size)
         _require_equal_shares(tasks, rank, world_size)
         places = by_class(labels_of(dataset, labels))
-        chosen = [*places] if classes is None else require_classes(classes, [*places])
+        chosen = [*places] if classes is None else require_classes(classes, places)
         require_ways(ways, len(chosen))
         _require_samples({name: len(places[name]) for name in chosen}, shots, queries)
         self.dataset = dataset

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metann.tasks.checks import require_ranges
+from metann.tasks.checks import require_ranges, require_sizes
 from metann.tasks.drawing import Range, uniform
 
 
@@ -27,17 +27,18 @@ class Hand:
         TaskError: a range is the wrong way round, or a size negative.
     """
 
-    jitter: float = 0.04
-    rotation: float = 0.25
+    jitter: float = 0.05
+    rotation: float = 0.3
     scale: Range = (0.8, 1.1)
-    shear: float = 0.2
-    shift: float = 0.1
+    shear: float = 0.25
+    shift: float = 0.2
     width: Range = (1.8, 2.8)
 
     def __post_init__(self) -> None:
         require_ranges(scale=self.scale, width=self.width)
-        require_ranges(jitter=(0.0, self.jitter), rotation=(0.0, self.rotation))
-        require_ranges(shear=(0.0, self.shear), shift=(0.0, self.shift))
+        require_sizes(
+            jitter=self.jitter, rotation=self.rotation, shear=self.shear, shift=self.shift
+        )
 
     def move(self, controls: Tensor, generator: torch.Generator | None) -> Tensor:
         """Control points as so many hands would set them.

@@ -88,9 +88,10 @@ def _target_of(sample: object, index: int) -> object:
     """What stands second in a sample."""
     parts = parts_of(sample)
     if len(parts) < 2:
+        size = f" of {len(parts)}" if parts is sample else ""
         raise TaskError(
-            f"sample {index} of the dataset is a {type(sample).__name__}, not a pair (x, y), so it "
-            f"does not say its class; give labels="
+            f"sample {index} of the dataset is not a pair (x, y), so it does not say its class; "
+            f"it is a {type(sample).__name__}{size}; give labels="
         )
     return parts[1]
 

@@ -26,7 +26,7 @@ def stacked_inputs(samples: Mapping[int, object]) -> Tensor:
         if tensor.shape != shape:
             raise TaskError(
                 f"the inputs of a task must be of one shape, but sample {first} has "
-                f"{tuple(shape)} and sample {index} {tuple(tensor.shape)}; bring them to one "
+                f"{tuple(shape)} and sample {index} has {tuple(tensor.shape)}; bring them to one "
                 f"size in the dataset, by a transform for example"
             )
     return torch.stack([*inputs.values()])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metann.tasks.checks import require_counts, require_ranges
+from metann.tasks.checks import require_counts, require_ranges, require_sizes
 from metann.tasks.drawing import Range, uniform
 from metann.tasks.episodes import Episodes, Examples
 
@@ -61,8 +61,9 @@ class Sinusoids:
     dtype: torch.dtype | None = None
 
     def __post_init__(self) -> None:
-        ranges = {"amplitude": self.amplitude, "phase": self.phase}
-        require_ranges(**ranges, frequency=self.frequency, x=self.x, noise=(0.0, self.noise))
+        require_ranges(amplitude=self.amplitude, phase=self.phase)
+        require_ranges(frequency=self.frequency, x=self.x)
+        require_sizes(noise=self.noise)
 
     def draw(
         self,
