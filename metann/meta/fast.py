@@ -27,12 +27,19 @@ class Fast(NamedTuple):
     buffers: dict[str, Tensor]
 
     def detached(self) -> Fast:
-        """The same values without their history, ready to be differentiated anew.
+        """The same values without their history.
 
         Source: truncated backpropagation through time cuts between windows; so can inner loops.
         """
-        cut = _mapped(Tensor.detach, self)
-        return cut._replace(weights=[weight.requires_grad_() for weight in cut.weights])
+        return _mapped(Tensor.detach, self)
+
+    def differentiable(self) -> Fast:
+        """The same, with a beginning of their own for weights that no gradient reaches."""
+        return self._replace(weights=[_requiring(weight) for weight in self.weights])
+
+
+def _requiring(weight: Tensor) -> Tensor:
+    return weight if weight.requires_grad else weight.detach().requires_grad_()
 
 
 def _mapped(function: Callable[[Tensor], Tensor], tree: TreeT) -> TreeT:

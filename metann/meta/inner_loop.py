@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from metann.batching.axes import arguments_of
+from metann.buffers import is_statistic
+from metann.functional.transforms import is_compiling
 from metann.meta.fast import Fast
 from metann.meta.objective import Objective
 from metann.meta.steps import Buffers, InnerStep, LossFunction
@@ -47,24 +49,34 @@ class InnerLoop:
     def start(self, data: Any) -> Fast:
         """The parameters that adapt, as fast weights; one set a task if `data` is of tasks."""
         own = [self.objective.params[name] for name in self.objective.names]
+        buffers: Buffers = {}
         if self.objective.how is not None:
             tasks = arguments_of((data,), 0).tasks
             own = [weight.expand(tasks, *weight.shape) for weight in own]
-        fast = Fast(own, self.optimizer.init(own), {})
-        return fast if torch.is_grad_enabled() else fast.detached()
+            buffers = self._statistics(tasks)
+        return Fast(own, self.optimizer.init(own), buffers)
+
+    def _statistics(self, tasks: int) -> Buffers:
+        """Those of the model for each task where torch cannot make them so on its way."""
+        if not is_compiling():
+            return {}
+        return {
+            name: buffer.expand(tasks, *buffer.shape)
+            for name, buffer in self.objective.buffers().items()
+            if is_statistic(name)
+        }
 
     def steps(self, fast: Fast, data: Any) -> Iterator[tuple[Fast, Tensor]]:
         """The fast weights after each step, without end, and the losses before it."""
         is_tracked = torch.is_grad_enabled()
-
+        keeps_graph, taking = is_tracked and not self.first_order, self.taking
         while True:
-            step = InnerStep(
-                self._loss(data, fast.state.count),
-                self.optimizer,
-                is_tracked and not self.first_order,
-            )
+            step = InnerStep(self._loss(data, fast.state.count), self.optimizer, keeps_graph)
             with torch.enable_grad():
-                fast, losses = (self.taking if is_tracked else unrolled)(step, fast)
+                if is_tracked:
+                    fast, losses = taking(step, fast.differentiable())
+                else:
+                    fast, losses = step(fast.detached().differentiable())
             if not is_tracked:
                 fast = fast.detached()
             yield fast, losses

@@ -70,6 +70,10 @@ class Objective:
         weights = {**self.params, **dict(zip(self.names, fast.weights, strict=True))}
         return {**weights, **fast.buffers, **self.at_step(max(fast.state.count - 1, 0))}
 
+    def buffers(self) -> Buffers:
+        """The model's own, by name."""
+        return dict(self.learner.module.model.named_buffers())
+
     def _of_one(
         self, weights: list[Tensor], others: Mapping[str, Tensor], data: Any
     ) -> tuple[Tensor, Buffers]:
@@ -86,7 +90,7 @@ class Objective:
 
     def _written(self, before: Buffers, after: Buffers) -> Buffers:
         """Those that a call changes; masks and tables stay those of the model."""
-        own = dict(self.learner.module.model.named_buffers())
+        own = self.buffers()
         return {
             name: value
             for name, value in after.items()
