@@ -16,7 +16,7 @@ from metann.optim.arithmetic import (
     shrunk,
 )
 from metann.optim.by_parameter import ByParameter
-from metann.optim.hyper import Hyper, Place, require, require_betas
+from metann.optim.hyper import Hyper, Place, require, require_betas, require_flags
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +51,11 @@ class Adam(ByParameter):
     decoupled_weight_decay: bool = False
 
     def __post_init__(self) -> None:
+        require_flags(
+            amsgrad=self.amsgrad,
+            maximize=self.maximize,
+            decoupled_weight_decay=self.decoupled_weight_decay,
+        )
         require("lr", self.lr)
         require_betas(self.betas)
         require("eps", self.eps)

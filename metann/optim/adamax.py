@@ -9,7 +9,7 @@ from torch import Tensor
 
 from metann.optim.arithmetic import averaged, minus_quotient, penalised
 from metann.optim.by_parameter import ByParameter
-from metann.optim.hyper import Hyper, Place, require, require_betas
+from metann.optim.hyper import Hyper, Place, require, require_betas, require_flags
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,7 @@ class Adamax(ByParameter):
     maximize: bool = False
 
     def __post_init__(self) -> None:
+        require_flags(maximize=self.maximize)
         require("lr", self.lr)
         require_betas(self.betas)
         require("eps", self.eps)

@@ -60,8 +60,13 @@ def root(square: Tensor) -> Tensor:
     What optimisers divide by is like |g| + eps, and what they divide is 0 where g is: the
     derivative of g / (|g| + eps) at 0 is 1 / eps, whatever finite one |g| is said to have there.
     """
-    # At 0 it is the root of the smallest normal number, which eps absorbs.
-    return torch.threshold(square, 0.0, torch.finfo(square.dtype).tiny).sqrt()
+    # At 0 it is the root of a tiny number, which eps absorbs.
+    return torch.threshold(square, 0.0, tiny(square.dtype)).sqrt()
+
+
+def tiny(dtype: torch.dtype) -> float:
+    """The smallest normal number; in half precision the smallest there is."""
+    return 2.0**-24 if dtype == torch.float16 else torch.finfo(dtype).tiny
 
 
 def is_zero(value: Hyper) -> bool:

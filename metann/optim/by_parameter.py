@@ -39,7 +39,7 @@ class ByParameter(Optimizer):
         self, params: Sequence[Tensor], grads: Sequence[Tensor | None], state: State
     ) -> tuple[list[Tensor], State]:
         """The parameters after one step, and the new state; see `Optimizer`."""
-        require_same_number(params, grads, state)
+        self.require_fitting(params, grads, state)
         stepped = list(params)
         slots = {name: list(column) for name, column in state.slots.items()}
         for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
@@ -53,6 +53,28 @@ class ByParameter(Optimizer):
                 for name, value in changed.items():
                     slots[name][index] = value
         return stepped, State(state.count + 1, counted(state, grads), slots)
+
+    def require_fitting(
+        self, params: Sequence[Tensor], grads: Sequence[Tensor | None], state: State
+    ) -> None:
+        """There is a gradient, or None, for each parameter, and the state is of this optimiser.
+
+        Raises:
+            OptimizerError: this is not so.
+        """
+        if not len(params) == len(grads) == len(state.steps):
+            raise OptimizerError(
+                f"A step needs a gradient (or None) and a state for each parameter, got "
+                f"{len(params)} parameters, {len(grads)} gradients and the state of "
+                f"{len(state.steps)} parameters. Give lists of one length, and the state that "
+                "init(params) returns."
+            )
+        if state.slots.keys() != {*self.slot_names()}:
+            raise OptimizerError(
+                f"The state of {type(self).__name__} has {', '.join(self.slot_names()) or 'no'} "
+                f"slots, got one with {', '.join(state.slots) or 'none'}. Give the state that "
+                "init(params) of an optimiser with the same options returns."
+            )
 
     def slot_names(self) -> tuple[str, ...]:
         """torch.optim's names of what is remembered for each parameter."""
@@ -99,19 +121,6 @@ def counted(state: State, grads: Sequence[Tensor | None]) -> tuple[int, ...]:
     return tuple(
         done if grad is None else done + 1 for done, grad in zip(state.steps, grads, strict=True)
     )
-
-
-def require_same_number(
-    params: Sequence[Tensor], grads: Sequence[Tensor | None], state: State
-) -> None:
-    """There is a gradient, or None, and a state for each parameter."""
-    if not len(params) == len(grads) == len(state.steps):
-        raise OptimizerError(
-            f"A step needs a gradient (or None) and a state for each parameter, got "
-            f"{len(params)} parameters, {len(grads)} gradients and the state of "
-            f"{len(state.steps)} parameters. Give lists of one length, and the state that "
-            "init(params) returns."
-        )
 
 
 def require_same_shape(index: int, param: Tensor, grad: Tensor) -> None:

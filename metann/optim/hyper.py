@@ -47,10 +47,18 @@ class PerStep:
 def per_group(values: Sequence[Value], sizes: Sequence[int]) -> list[Value]:
     """A value for each parameter, from a value for each group of so many parameters.
 
+    Raises:
+        OptimizerError: there is not one size for each value.
+
     Example:
         >>> per_group([0.1, 0.01], [2, 1])
         [0.1, 0.1, 0.01]
     """
+    if len(values) != len(sizes):
+        raise OptimizerError(
+            f"Each group has a value and a size, got {len(values)} values and {len(sizes)} sizes. "
+            "Give lists of one length."
+        )
     return [value for value, size in zip(values, sizes, strict=True) for _ in range(size)]
 
 
@@ -163,6 +171,20 @@ def _require_value(name: str, value: object, low: float, below: float) -> None:
         raise OptimizerError(
             f"{name} must be at least {low:g}{limit}, got {value!r}. Give a number in this range."
         )
+
+
+def require_flags(**flags: object) -> None:
+    """Refuse what is neither True nor False.
+
+    Raises:
+        ArgumentError: there is something else.
+    """
+    for name, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise ArgumentError(
+                f"{name} must be True or False for all parameters, got {flag!r}. Where parameters "
+                "differ, make an optimiser for each kind."
+            )
 
 
 def require_betas(betas: object) -> None:

@@ -16,7 +16,7 @@ from metann.optim.arithmetic import (
     shrunk,
 )
 from metann.optim.by_parameter import ByParameter
-from metann.optim.hyper import Hyper, Place, Value, require, require_betas
+from metann.optim.hyper import Hyper, Place, Value, require, require_betas, require_flags
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +49,7 @@ class NAdam(ByParameter):
     maximize: bool = False
 
     def __post_init__(self) -> None:
+        require_flags(decoupled_weight_decay=self.decoupled_weight_decay, maximize=self.maximize)
         require("lr", self.lr)
         require_betas(self.betas)
         require("eps", self.eps)

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from metann.errors import OptimizerError
 from metann.optim.arithmetic import is_zero, minus, penalised, plus
-from metann.optim.by_parameter import ByParameter, counted, require_same_number, require_same_shape
-from metann.optim.hyper import Hyper, Place, require
+from metann.optim.by_parameter import ByParameter, counted, require_same_shape
+from metann.optim.hyper import Hyper, Place, require, require_flags
 from metann.optim.state import State
 
 
@@ -42,6 +42,7 @@ class SGD(ByParameter):
     maximize: bool = False
 
     def __post_init__(self) -> None:
+        require_flags(nesterov=self.nesterov, maximize=self.maximize)
         require("lr", self.lr)
         require("momentum", self.momentum)
         require("dampening", self.dampening, low=float("-inf"))
@@ -65,7 +66,7 @@ class SGD(ByParameter):
         plain = is_zero(self.momentum) and is_zero(self.weight_decay)
         if not (plain and isinstance(lr, float)):
             return super().step(params, grads, state)
-        require_same_number(params, grads, state)
+        self.require_fitting(params, grads, state)
         if self.maximize:
             lr = -lr
         stepped: list[Tensor] = []
