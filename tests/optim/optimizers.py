@@ -120,4 +120,47 @@ ROWS = (
         {"lr": 0.1, "betas": BETAS, "eps": 1e-3, "weight_decay": 0.05},
         {"maximize": BOTH},
     ),
+    Row(
+        "Adagrad",
+        {
+            "lr": 0.1,
+            "lr_decay": 0.2,
+            "weight_decay": 0.05,
+            "initial_accumulator_value": 0.3,
+            "eps": 1e-3,
+        },
+        {"maximize": BOTH},
+        {"lr_decay": (0.0,), "weight_decay": (0.0,), "initial_accumulator_value": (0.0,)},
+    ),
+    Row(
+        "Adadelta",
+        {"lr": 0.5, "rho": 0.8, "eps": 1e-3, "weight_decay": 0.05},
+        {"maximize": BOTH},
+    ),
+    Row(
+        "RMSprop",
+        {"lr": 0.1, "alpha": 0.9, "eps": 1e-2, "weight_decay": 0.05, "momentum": 0.7},
+        {"centered": BOTH, "maximize": BOTH},
+        {"weight_decay": (0.0,), "momentum": (0.0,)},
+    ),
+    Row(
+        "ASGD",
+        {"lr": 0.1, "lambd": 0.2, "alpha": 0.6, "weight_decay": 0.05},
+        {"t0": (1.5, 1e6), "maximize": BOTH},
+    ),
+    Row(
+        "Rprop",
+        {"lr": 0.1, "etas": (0.4, 2.5), "step_sizes": (0.05, 0.15)},
+        {"maximize": BOTH},
+        {"step_sizes": ((1e-6, 50.0),)},
+        smooth_at_zero=False,
+    ),
+    Row(
+        "Adafactor",
+        {"lr": 0.1, "beta2_decay": -0.6, "eps": (0.5, 0.2), "d": 2.0, "weight_decay": 0.05},
+        {"maximize": BOTH},
+        {"lr": (0.9,), "eps": ((None, 1e-3), (1e-3, 0.2)), "d": (1.0,), "weight_decay": (0.0,)},
+        shapes=((3, 2), (), (4,), (2, 1, 3), (1,), (2, 3, 4, 2)),
+        has_complex=False,
+    ),
 )

@@ -89,7 +89,7 @@ def test_meta_gradients_are_those_of_a_plain_loop(row: Row, flags: dict[str, Any
 
 def at_rest(row: Row) -> dict[str, float]:
     """Hyper-parameters with which a parameter without a gradient stays where it is."""
-    return {**row.values(), "weight_decay": 0.0}
+    return {name: 0.0 if name == "weight_decay" else v for name, v in row.values().items()}
 
 
 SMOOTH = [row for row in ROWS if row.smooth_at_zero]
