@@ -65,23 +65,40 @@ def implicit_solution(
     Source: J. Lorraine, P. Vicol and D. Duvenaud, arXiv 1911.02590; A. Rajeswaran, C. Finn,
     S. Kakade and S. Levine, arXiv 1909.04630.
     """
-    values = [tensor.detach() for tensor in solution]
     if not torch.is_grad_enabled():
-        return values
-    points = [value.clone().requires_grad_() for value in values]
+        return [tensor.detach() for tensor in solution]
+    points = points_like(solution)
     losses = objective(points)
     _require_losses(losses, points)
-    gradients: list[Tensor | None] = [
-        *torch.autograd.grad(losses.sum(), points, create_graph=True, allow_unused=True)
+    gradients = torch.autograd.grad(losses.sum(), points, create_graph=True, allow_unused=True)
+    return solution_of(points, gradients, solver, task_axis=losses.dim() == 1)
+
+
+def points_like(solution: Sequence[Tensor]) -> list[Tensor]:
+    """Copies to take gradients at; what is done to the others in place leaves them alone."""
+    return [tensor.detach().clone().requires_grad_() for tensor in solution]
+
+
+def solution_of(
+    points: Sequence[Tensor],
+    gradients: Sequence[Tensor | None],
+    solver: LinearSolver,
+    task_axis: bool,
+) -> list[Tensor]:
+    """The points at which `gradients`, made with their graph, are zero; see `implicit_solution`."""
+    outputs = [point.detach() for point in points]
+    found = [
+        (index, points[index], gradient)
+        for index, gradient in enumerate(gradients)
+        if gradient is not None and gradient.requires_grad
     ]
-    found = [index for index, g in enumerate(gradients) if g is not None and g.requires_grad]
     if found:
-        tensors = [points[index] for index in found], [gradients[index] for index in found]
+        indices, varying, slopes = zip(*found, strict=True)
         function: Any = _Solution
-        outputs = function.apply(solver, losses.dim() == 1, *tensors[0], *tensors[1])
-        for index, output in zip(found, outputs, strict=True):
-            values[index] = output
-    return values
+        solved = function.apply(solver, task_axis, *varying, *slopes)
+        for index, output in zip(indices, solved, strict=True):
+            outputs[index] = output
+    return outputs
 
 
 class _Solution(torch.autograd.Function):

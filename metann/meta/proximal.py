@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,11 +11,62 @@ from torch import Tensor
 from typing_extensions import override
 
 from metann.meta.fast import Fast
-from metann.meta.implicit import implicit_solution
+from metann.meta.implicit import points_like, solution_of
 from metann.meta.inner_loop import InnerLoop
 from metann.meta.linear_solvers import LinearSolver, conjugate_gradient
-from metann.meta.steps import Buffers, LossFunction
+from metann.meta.steps import require_dependent
+from metann.optim import Optimizer, State
 from metann.optim.hyper import Each, Place
+
+
+@dataclass(frozen=True)
+class Pull:
+    """The gradient of `strength / 2 * |weights - anchors|^2`, which costs less than that term.
+
+    Attributes:
+        anchors: (*shape); weights may have a leading task axis.
+        strength: one value, or one an anchor.
+    """
+
+    anchors: Sequence[Tensor]
+    strength: Each
+
+    def __call__(
+        self, weights: Sequence[Tensor], gradients: Sequence[Tensor | None]
+    ) -> list[Tensor]:
+        """The gradients of the sum of a loss and this term, from those of the loss."""
+        found: list[Tensor] = []
+        for index, (weight, anchor) in enumerate(zip(weights, self.anchors, strict=True)):
+            pull = Place(anchor, index, len(weights), 0)(self.strength) * (weight - anchor)
+            gradient = gradients[index]
+            found.append(pull if gradient is None else gradient + pull)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Pulled(Optimizer):
+    """An optimiser whose steps go down a proximal term, too.
+
+    Attributes:
+        optimizer: takes the steps.
+        pull: what is added to its gradients.
+    """
+
+    optimizer: Optimizer
+    pull: Pull
+
+    @override
+    def init(self, params: Sequence[Tensor]) -> State:
+        """That of the optimiser."""
+        return self.optimizer.init(params)
+
+    @override
+    def step(
+        self, params: Sequence[Tensor], grads: Sequence[Tensor | None], state: State
+    ) -> tuple[list[Tensor], State]:
+        """The optimiser's, without a graph."""
+        with torch.no_grad():
+            return self.optimizer.step(params, self.pull(params, grads), state)
 
 
 @dataclass(frozen=True)
@@ -35,39 +86,30 @@ class ProximalLoop(InnerLoop):
     @override
     def run(self, fast: Fast, data: Any, count: int) -> tuple[Fast, list[Tensor]]:
         """The fast weights after so many steps, as the solution; and the losses, as `steps`."""
-        fast, losses = super().run(fast, data, count)
-        loss = self._loss(data, fast.state.count)
-        found = implicit_solution(
-            lambda w: loss(w, fast.buffers)[0], fast.weights, solver=self.solver
-        )
-        return fast._replace(weights=found), losses
+        fast, losses = super().run(fast.detached(), data, count)
+        if torch.is_grad_enabled():
+            fast = fast._replace(weights=self._solution(fast, data))
+        return fast, losses
 
     @override
     def steps(self, fast: Fast, data: Any) -> Iterator[tuple[Fast, Tensor]]:
-        """The fast weights after each step, and the losses before it with the proximal term."""
-        steps = super().steps(fast.detached(), data)
+        """The fast weights after each step, and the losses before it, without the term."""
+        pulled = replace(self, optimizer=Pulled(self.optimizer, self._pull()))
+        steps = super(ProximalLoop, pulled).steps(fast, data)
         while True:
             with torch.no_grad():
                 after = next(steps)
             yield after
 
-    @override
-    def _loss(self, data: Any, step: int) -> LossFunction:
-        loss = super()._loss(data, step)
+    def _pull(self) -> Pull:
+        anchors = [self.objective.params[name] for name in self.objective.names]
+        return Pull(anchors, self.strength)
 
-        def with_term(weights: list[Tensor], buffers: Buffers) -> tuple[Tensor, Buffers]:
-            found, after = loss(weights, buffers)
-            return found + self._term(weights, found.dim()), after
-
-        return with_term
-
-    def _term(self, weights: Sequence[Tensor], task_axes: int) -> Tensor:
-        """The proximal term, () or (T,)."""
-        slow = [self.objective.params[name] for name in self.objective.names]
-        terms: list[Tensor] = []
-        for index, (weight, anchor) in enumerate(zip(weights, slow, strict=True)):
-            strength = Place(anchor, index, len(slow), 0)(self.strength)
-            way = weight - anchor
-            pulls = strength * (way * way.conj()).real
-            terms.append(pulls.flatten(task_axes).sum(-1) if pulls.dim() > task_axes else pulls)
-        return sum(terms[1:], terms[0]) / 2
+    def _solution(self, fast: Fast, data: Any) -> list[Tensor]:
+        points = points_like(fast.weights)
+        losses, _ = self._loss(data, fast.state.count)(points, fast.buffers)
+        require_dependent(losses)
+        gradients = torch.autograd.grad(losses.sum(), points, create_graph=True, allow_unused=True)
+        return solution_of(
+            points, self._pull()(points, gradients), self.solver, task_axis=losses.dim() == 1
+        )
