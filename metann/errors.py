@@ -51,6 +51,10 @@ class LoopWarning(UserWarning):
     """What was to be done for all tasks in one pass is done for one after the other."""
 
 
+class StatisticsWarning(UserWarning):
+    """A normalisation is to use running statistics that have never seen data."""
+
+
 class TaskError(MetannError, ValueError):
     """Episodes cannot be drawn as asked; nothing was drawn."""
 
@@ -73,3 +77,7 @@ class OptimizerError(MetannError, ValueError):
 
 class RecomputingError(MetannError, RuntimeError):
     """An inner step cannot be computed again in the backward pass, or does something else then."""
+
+
+class MixedModeError(MetannError, RuntimeError):
+    """The gradient of an inner step cannot be differentiated in forward mode, or not again."""

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic
 
 import torch
 from torch import Tensor, nn
-from typing_extensions import override
+from typing_extensions import Self, override
 
 from metann.batching import How, Way, over_tasks
-from metann.errors import ArgumentError
+from metann.errors import ArgumentError, StatisticsWarning
+from metann.functional.transforms import is_compiling
 from metann.learner import Learner
 from metann.meta.adapted import Adapted
 from metann.meta.evaluated import PREFIX, DataT, Evaluated, Evaluator, learner_of
 from metann.meta.fast import Fast
 from metann.meta.inner_loop import InnerLoop, unrolled
 from metann.meta.objective import Objective
+from metann.meta.recomputing import recomputed
 from metann.meta.selection import Filter, Selection, every_module
+from metann.meta.statistics import Policy, Statistics, without_data
 from metann.meta.task_axis import with_task_axis
 from metann.module import DependentModule
 from metann.optim import SGD, Hyper, Optimizer
@@ -49,6 +53,12 @@ class MAML(nn.Module, Generic[DataT]):
         names: of the parameters that adapt, or of submodules with all that is in them.
         tasks: how `task_losses` goes about its tasks: all in one pass ("vectorised"), one by one
             ("loop"), or as is possible and faster ("auto").
+        checkpoint: compute each inner step again in the backward pass, in place of keeping its
+            graph: memory grows per step by the weights alone (and the optimiser's state).
+        buffers: each task has running statistics of its own, which begin with the model's. "copy"
+            leaves the model's as they are: if it has a batch normalisation, keep that in train
+            mode, or it will use the statistics that it began with. "writeback" makes them, in
+            train mode, the mean over the tasks of what `task_losses` has left.
 
     Raises:
         ArgumentError: a `TypeError`; an argument is of a kind that makes no sense.
@@ -79,6 +89,8 @@ class MAML(nn.Module, Generic[DataT]):
         clear_filter: Filter = every_module,
         names: Collection[str] | None = None,
         tasks: How = "auto",
+        checkpoint: bool = False,
+        buffers: Policy = "copy",
     ) -> None:
         super().__init__()
         _require_steps(steps_train=steps_train, steps_eval=steps_eval)
@@ -90,6 +102,9 @@ class MAML(nn.Module, Generic[DataT]):
         self.optimizer = _optimizer(lr, optimizer)
         self.selection = Selection(clear_filter, names)
         self.way = Way(tasks)
+        self.checkpoint = checkpoint
+        self._statistics = Statistics(buffers)
+        self._is_looked_at = False
         self.hyper_parameters = nn.ParameterDict(
             {
                 name.replace(".", "_"): value
@@ -142,17 +157,20 @@ class MAML(nn.Module, Generic[DataT]):
     def _over_tasks(self, function: Losses, support: Any, query: Any, steps: int | None) -> Tensor:
         """Call a function of an inner loop for all tasks together, or for one after the other."""
         count = self.steps if steps is None else steps
-        if not self.way.loops:
-            return function(self.inner_loop(self.way), support, query, count)
 
         def one(support: Any, query: Any) -> Tensor:
             return function(self.inner_loop(None), support, query, count)
 
-        return over_tasks(one, support, query, how="loop")
+        with self._statistics.written_into(self.model, self.training):
+            if self.way.loops:
+                return over_tasks(one, support, query, how="loop")
+            return function(self.inner_loop(self.way), support, query, count)
 
     def _last_loss(self, loop: InnerLoop, support: Any, query: Any, count: int) -> Tensor:
         fast, _ = loop.run(loop.start(support), support, count)
-        return loop.objective.after(fast, query)
+        losses, buffers = loop.objective.last(fast, query)
+        self._statistics.note(buffers, has_tasks=loop.objective.how is not None)
+        return losses
 
     def _all_losses(self, loop: InnerLoop, support: Any, query: Any, count: int) -> Tensor:
         fast = loop.start(support)
@@ -163,17 +181,40 @@ class MAML(nn.Module, Generic[DataT]):
 
     def inner_loop(self, how: Way | None) -> InnerLoop:
         """The loop with these settings: over all tasks in some way, or for one (None)."""
+        self._look_at_statistics()
         adapting = tuple(self.selection(self.model))
         params = dict(self.model.named_parameters())
         objective = Objective(
             self._current_learner(), self.evaluator, params, adapting, how, self.at_step
         )
         optimizer = self.optimizer if how is None else with_task_axis(self.optimizer)
-        return InnerLoop(objective, optimizer, self.first_order, unrolled)
+        taking = recomputed if self.checkpoint else unrolled
+        return InnerLoop(objective, optimizer, self.first_order, taking)
 
     def at_step(self, step: int) -> Mapping[str, Tensor]:  # noqa: ARG002
         """Weights and buffers in place of the model's at a step, by name: none, but for MAML++."""
         return {}
+
+    @override
+    def train(self, mode: bool = True) -> Self:
+        """As for any module."""
+        self._is_looked_at = False
+        return super().train(mode)
+
+    def _look_at_statistics(self) -> None:
+        """Warn, once in each eval mode, of running statistics that were never written."""
+        if self.training or self._is_looked_at or is_compiling():
+            return
+        self._is_looked_at = True
+        if found := without_data(self.model, self.at_step(0)):
+            warnings.warn(
+                f"the model is in eval mode, so {found[0]} is to use its running statistics, but "
+                "these have never seen data. Make MAML with buffers='writeback' to let them follow "
+                "the tasks in train mode, or call maml.model.train() after maml.eval() to use "
+                "those of each batch.",
+                StatisticsWarning,
+                stacklevel=5,
+            )
 
     def _current_learner(self) -> Learner[Evaluated]:
         """Made anew if another model has taken the model's place."""

@@ -87,6 +87,11 @@ class MAMLPlusPlus(MAML[DataT]):
         _require_counts(multi_step_epochs=multi_step_epochs, second_order_epoch=second_order_epoch)
         if steps_train == 0:
             raise ArgumentError("MAML++ learns from its steps, got steps_train=0. Give 1 or more.")
+        if statistics_by_step and settings.get("buffers", "copy") != "copy":
+            raise ArgumentError(
+                "MAML++ keeps statistics for each step, so the model's own cannot follow, too: got "
+                "buffers='writeback' and statistics_by_step=True. Leave one of them out."
+            )
         if norms_by_step:
             chosen = settings.get("clear_filter", every_module)
             settings["clear_filter"] = apart_from_norms(chosen)
@@ -144,7 +149,9 @@ class MAMLPlusPlus(MAML[DataT]):
     def _loss_after(self, loop: InnerLoop, fast: Fast, query: Any) -> Tensor:
         step = fast.state.count - 1
         losses, buffers = loop.objective(fast.weights, fast.buffers, query, step)
-        self.norms.record(step, buffers, has_tasks=loop.objective.how is not None)
+        has_tasks = loop.objective.how is not None
+        self.norms.record(step, buffers, has_tasks)
+        self._statistics.note(buffers, has_tasks)
         return losses
 
     @override

@@ -62,8 +62,11 @@ class Objective:
 
     def after(self, fast: Fast, data: Any) -> Tensor:
         """The loss after the steps that have been taken, as the last of them sees the model."""
-        step = max(fast.state.count - 1, 0)
-        return self(fast.weights, fast.buffers, data, step)[0]
+        return self.last(fast, data)[0]
+
+    def last(self, fast: Fast, data: Any) -> tuple[Tensor, Buffers]:
+        """The same, and the buffers that the call has written."""
+        return self(fast.weights, fast.buffers, data, max(fast.state.count - 1, 0))
 
     def named(self, fast: Fast) -> dict[str, Tensor]:
         """Every weight of the model, and the buffers that are not its own, by name."""

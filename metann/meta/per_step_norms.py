@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from metann.meta.selection import Filter
+from metann.meta.statistics import BATCH_NORMS, mean
 from metann.tree import walk
-
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 class PerStepNorms(nn.Module):
@@ -66,7 +65,7 @@ class PerStepNorms(nn.Module):
             yield
             for index, calls in (self._records or {}).items():
                 for name, buffer in self._kept():
-                    buffer[index] = _mean(torch.stack([found[name] for found in calls]))
+                    buffer[index] = mean(torch.stack([found[name] for found in calls]))
         finally:
             self._records = None
 
@@ -75,7 +74,7 @@ class PerStepNorms(nn.Module):
         if self._records is not None and self._statistics:
             found = {name: buffers[name].detach() for name in self._statistics}
             if has_tasks:
-                found = {name: _mean(buffer) for name, buffer in found.items()}
+                found = {name: mean(buffer) for name, buffer in found.items()}
             self._records.setdefault(min(step, self.steps - 1), []).append(found)
 
     def _kept(self) -> Iterator[tuple[str, Tensor]]:
@@ -88,21 +87,16 @@ def apart_from_norms(clear_filter: Filter) -> Filter:
 
 
 def _is_chosen_and_no_norm(clear_filter: Filter, module: nn.Module) -> bool:
-    return not isinstance(module, NORMS) and clear_filter(module)
+    return not isinstance(module, BATCH_NORMS) and clear_filter(module)
 
 
 def _of_norms(
     model: nn.Module, named: Callable[[nn.Module], Iterator[tuple[str, Tensor]]]
 ) -> Iterator[tuple[str, Tensor]]:
     """The parameters or buffers of batch normalizations, by their first names in the model."""
-    norms = {name for name, module in walk(model) if isinstance(module, NORMS)}
+    norms = {name for name, module in walk(model) if isinstance(module, BATCH_NORMS)}
     return ((name, value) for name, value in named(model) if name.rpartition(".")[0] in norms)
 
 
 def _repeated(tensor: Tensor, times: int) -> Tensor:
     return tensor.detach().expand(times, *tensor.shape).clone()
-
-
-def _mean(values: Tensor) -> Tensor:
-    """Over the leading axis. A count of batches is the same for all tasks."""
-    return values.mean(0) if values.is_floating_point() else values[0]

@@ -98,6 +98,7 @@ class Reptile(MAML[DataT]):
             fast = loop.start(support)
             for _ in range(count):
                 fast, _ = next(loop.steps(fast, self._part(support, axis)))
+        self._statistics.note(fast.buffers, has_tasks=axis == 1)
         pairs = zip(loop.start(support).weights, fast.weights, strict=True)
         return torch.stack(
             [(own - after).square().flatten(axis).sum(-1) / 2 for own, after in pairs]

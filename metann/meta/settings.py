@@ -7,6 +7,7 @@ from typing import TypedDict
 
 from metann.batching import How
 from metann.meta.selection import Filter
+from metann.meta.statistics import Policy
 
 
 class Settings(TypedDict, total=False):
@@ -15,3 +16,5 @@ class Settings(TypedDict, total=False):
     clear_filter: Filter
     names: Collection[str] | None
     tasks: How
+    checkpoint: bool
+    buffers: Policy

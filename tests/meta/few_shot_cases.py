@@ -62,8 +62,8 @@ def deeper() -> nn.Module:
 
 
 def convolution() -> nn.Module:
-    """Two convolutions and normalizations over a point as an image of 2 by 2."""
-    return nn.Sequential(
+    """Two convolutions and normalizations, that have seen data, over a point as a 2 by 2 image."""
+    net = nn.Sequential(
         nn.Unflatten(1, (1, 2, 2)),
         nn.Conv2d(1, 3, 2, padding=1),
         nn.BatchNorm2d(3),
@@ -73,6 +73,8 @@ def convolution() -> nn.Module:
         nn.Flatten(),
         nn.Linear(8, 4),
     )
+    net(torch.randn(20, 4))
+    return net
 
 
 def dropping() -> nn.Module:
