@@ -18,7 +18,8 @@ from metann.learner import Learner
 from metann.meta.adapted import Adapted
 from metann.meta.evaluated import PREFIX, DataT, Evaluated, Evaluator, learner_of
 from metann.meta.fast import Fast
-from metann.meta.inner_loop import InnerLoop, unrolled
+from metann.meta.inner_loop import InnerLoop, Taking, unrolled
+from metann.meta.mixed_mode import mixed
 from metann.meta.objective import Objective
 from metann.meta.recomputing import recomputed
 from metann.meta.selection import Filter, Selection, every_module
@@ -55,6 +56,8 @@ class MAML(nn.Module, Generic[DataT]):
             ("loop"), or as is possible and faster ("auto").
         checkpoint: compute each inner step again in the backward pass, in place of keeping its
             graph: memory grows per step by the weights alone (and the optimiser's state).
+        mixed_mode: differentiate the gradient of each inner step in forward mode, and keep no
+            graph of it either. Faster than `checkpoint` for recurrent layers and attention.
         buffers: each task has running statistics of its own, which begin with the model's. "copy"
             leaves the model's as they are: if it has a batch normalisation, keep that in train
             mode, or it will use the statistics that it began with. "writeback" makes them, in
@@ -90,6 +93,7 @@ class MAML(nn.Module, Generic[DataT]):
         names: Collection[str] | None = None,
         tasks: How = "auto",
         checkpoint: bool = False,
+        mixed_mode: bool = False,
         buffers: Policy = "copy",
     ) -> None:
         super().__init__()
@@ -103,6 +107,7 @@ class MAML(nn.Module, Generic[DataT]):
         self.selection = Selection(clear_filter, names)
         self.way = Way(tasks)
         self.checkpoint = checkpoint
+        self.mixed_mode = mixed_mode
         self._statistics = Statistics(buffers)
         self._is_looked_at = False
         self.hyper_parameters = nn.ParameterDict(
@@ -188,8 +193,12 @@ class MAML(nn.Module, Generic[DataT]):
             self._current_learner(), self.evaluator, params, adapting, how, self.at_step
         )
         optimizer = self.optimizer if how is None else with_task_axis(self.optimizer)
-        taking = recomputed if self.checkpoint else unrolled
-        return InnerLoop(objective, optimizer, self.first_order, taking)
+        return InnerLoop(objective, optimizer, self.first_order, self._taking())
+
+    def _taking(self) -> Taking:
+        if self.mixed_mode:
+            return mixed
+        return recomputed if self.checkpoint else unrolled
 
     def at_step(self, step: int) -> Mapping[str, Tensor]:  # noqa: ARG002
         """Weights and buffers in place of the model's at a step, by name: none, but for MAML++."""

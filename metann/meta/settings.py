@@ -17,4 +17,5 @@ class Settings(TypedDict, total=False):
     names: Collection[str] | None
     tasks: How
     checkpoint: bool
+    mixed_mode: bool
     buffers: Policy
