@@ -34,7 +34,7 @@ def test_steps_in_eval_mode_and_what_is_said_of_them() -> None:
     expected = adapted_in_place(model, support, 6)
     torch.testing.assert_close(adapted.fast.weights, [*expected.parameters()], **CLOSE)
     assert len(adapted.losses) == 6
-    assert bool((adapted.losses.diff() < 0).all()), "with the proximal term it goes down"
+    assert bool((adapted.losses.diff() < 0).all())
 
 
 def test_going_on_from_where_another_stopped() -> None:
