@@ -11,18 +11,19 @@ from fences import Block, blocks_of
 from repository import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/typed-projects.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/inner-loops.md", "docs/typed-projects.md")
 
 
-def test_the_code_runs_and_prints_what_stands_below_it() -> None:
-    blocks = blocks_of(README)
+@pytest.mark.parametrize("document", ["README.md", "docs/inner-loops.md"])
+def test_the_code_runs_and_prints_what_stands_below_it(document: str) -> None:
+    blocks = blocks_of((REPOSITORY / document).read_text(encoding="utf-8"))
     namespace: dict[str, object] = {}
     ran = 0
     for block, following in zip(blocks, [*blocks[1:], Block("", "", "")], strict=True):
         if block.language == "python" and not block.note:
             printed = io.StringIO()
             with contextlib.redirect_stdout(printed):
-                exec(compile(block.text, "README.md", "exec"), namespace)
+                exec(compile(block.text, document, "exec"), namespace)
             ran += 1
             if following.note == "prints":
                 assert printed.getvalue() == following.text
