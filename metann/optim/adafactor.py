@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -52,9 +52,7 @@ class Adafactor(ByParameter):
     def __post_init__(self) -> None:
         require("lr", self.lr)
         require_at_most("beta2_decay", self.beta2_decay, high=0.0, low=-inf)
-        first, *rest = self.eps
-        none = 0.0 if first is None else first
-        require_tuple("eps", (none, *rest), ("least precision", "least size"), low=0.0)
+        require_tuple("eps", with_a_number(self.eps), ("precision", "size"), low=0.0)
         require("d", self.d, low=1.0)
         require("weight_decay", self.weight_decay)
 
@@ -102,3 +100,11 @@ def estimated_square(
 def rms(tensor: Tensor) -> Tensor:
     """The root of the mean square, (), with derivative 0 where all is 0."""
     return root(tensor.square().mean())
+
+
+def with_a_number(eps: object) -> object:
+    """The pair with 0 in place of the precision that each dtype has by itself."""
+    if not isinstance(eps, tuple):
+        return eps
+    first, *others = cast("tuple[object, ...]", eps) or (0.0,)
+    return (0.0 if first is None else first, *others)

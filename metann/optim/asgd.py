@@ -25,7 +25,7 @@ class ASGD(ByParameter):
             (1 + lambd * lr * n) ** alpha.
         lambd: how much the parameter shrinks in a step, as a factor of the learning rate.
         alpha: how fast the learning rate falls.
-        t0: the averaging starts after so many steps.
+        t0: the averaging starts after so many steps and one more.
         weight_decay: the factor of the parameter that is added to its gradient, >= 0.
         maximize: climb instead.
 

@@ -35,7 +35,7 @@ class Muon(ByParameter):
         adjust_lr_fn: the learning rate of an (A, B) matrix is multiplied by sqrt(max(1, A / B)),
             "original" and the default, or by 0.2 * sqrt(max(A, B)), "match_rms_adamw".
         ns_dtype: in which precision it iterates. torch does in bfloat16, whatever the dtype of the
-            parameter: its steps have three digits, and so have derivatives through them. With
+            parameter: its steps have two digits, and so have derivatives through them. With
             None it is the parameter's own.
 
     Raises:
