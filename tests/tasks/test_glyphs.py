@@ -102,6 +102,7 @@ def test_every_image_is_drawn_by_another_hand(dice: torch.Generator) -> None:
 def test_images_of_a_class_are_alike_but_not_the_same_to_the_pixel(dice: torch.Generator) -> None:
     support, query = Glyphs().draw(40, ways=5, shots=1, queries=5, generator=dice)
     distances = torch.cdist(query.inputs.flatten(2), support.inputs.flatten(2))
+    assert distances.min() > 0.5, "no image is in support and query"
     accuracy = (distances.argmin(dim=2) == query.targets).float().mean()
 
     # The nearest image is of the class more often than by chance, 0.2, yet far from always.

@@ -67,6 +67,13 @@ def test_targets_lie_on_the_curve_of_the_task() -> None:
             assert y.flatten().tolist() == pytest.approx(expected, abs=1e-12)
 
 
+def test_no_point_is_in_support_and_query(dice: torch.Generator) -> None:
+    support, query = Sinusoids().draw(25, shots=10, generator=dice)
+
+    for there, here in zip(support.inputs, query.inputs, strict=True):
+        assert len(torch.cat([there, here]).unique()) == 20
+
+
 def test_curves_can_be_evaluated_on_one_grid() -> None:
     one = torch.ones(3, 1, 1)
     grid = torch.linspace(-5, 5, 100).unsqueeze(1)
