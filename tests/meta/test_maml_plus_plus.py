@@ -354,3 +354,33 @@ def test_what_it_learns_has_the_dtype_of_the_model() -> None:
     maml = MAMLPlusPlus(convolution().to(torch.bfloat16), 2, 2, 0.1, classification)
 
     assert {parameter.dtype for parameter in maml.parameters()} == {torch.bfloat16}
+
+
+def test_what_adapts_can_be_narrowed_further() -> None:
+    model, ((support, _), *_) = convolution(), draw_tasks()
+    maml = MAMLPlusPlus(model, 1, 1, 0.3, classification, clear_filter=of_convolutions)
+
+    adapted = maml(support)
+
+    moved = {n: p - adapted.get_buffer(n) for n, p in model.named_parameters()}
+    # What stands before a normalization needs no bias.
+    assert [n for n, by in moved.items() if by.abs().max() > 1e-9] == ["1.weight", "4.weight"]
+
+
+def of_convolutions(module: nn.Module) -> bool:
+    return isinstance(module, (nn.Conv2d, nn.BatchNorm2d))
+
+
+def test_adapting_to_one_task_in_train_mode_moves_the_statistics_of_its_steps() -> None:
+    model, ((support, _), *_) = convolution(), draw_tasks()
+    maml = build(model)
+    before, by_step = statistics_of(model, maml), norms_of(model, maml)
+    net = copy.deepcopy(model)
+    net.load_state_dict({**by_step[0], **before[0]}, strict=False)
+    classification(net, support)
+
+    maml.adapt(support, steps=1)
+
+    after = statistics_of(model, maml)
+    torch.testing.assert_close(after[0], dict(net.named_buffers()), **CLOSE)
+    torch.testing.assert_close(after[1:], before[1:], rtol=0, atol=0)

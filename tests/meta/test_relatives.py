@@ -214,6 +214,16 @@ def operations_behind(tensor: Tensor) -> set[str]:
     return {node.name() for node in seen}
 
 
+def test_reptile_is_first_order_in_evaluation_too() -> None:
+    (support, query), *_ = draw_tasks()
+    reptile = Reptile(NETS["mlp"](), 3, 3, 0.3, classification).eval()
+
+    adapted = reptile(support)
+
+    assert not {name for name in operations_behind(adapted.get_buffer("0.weight")) if "mm" in name}
+    assert classification(adapted, query) < classification(reptile.model, query) + 1
+
+
 @pytest.mark.parametrize(("mode", "has_query"), [(True, True), (False, False)])
 def test_reptile_takes_query_sets_in_eval_mode_only(mode: bool, has_query: bool) -> None:
     support, query = stacked(draw_tasks())

@@ -321,3 +321,24 @@ def test_relatives_take_their_settings(relative: Any) -> None:
 
     assert maml.task_losses(*stacked(tasks)).shape == (3,)
     assert maml.way.how == "loop"
+
+
+# Torch's own forward mode uses what it deprecates, once in a process.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("setting", ["checkpoint", "mixed_mode"])
+@pytest.mark.parametrize("relative", [ANIL, MetaSGD, MAMLPlusPlus])
+@pytest.mark.parametrize("net", ["mlp", "convolution"])
+def test_the_way_a_step_is_differentiated_changes_nothing_in_relatives(
+    net: str, relative: Any, setting: str
+) -> None:
+    model, tasks = NETS[net](), draw_tasks()
+    found: list[Any] = []
+    for chosen in ({}, {setting: True}):
+        model.zero_grad()
+        maml = relative(model, 3, 3, 0.3, classification, **chosen)
+        losses = maml.task_losses(*stacked(tasks))
+        losses.sum().backward()
+        gradients = [p.grad for p in maml.parameters()]
+        found.append((losses.detach(), gradients, dict(maml.named_buffers())))
+
+    torch.testing.assert_close(found[0], found[1], **CLOSE)
