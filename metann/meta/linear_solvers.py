@@ -209,7 +209,7 @@ def _conjugate_step(last: _Iterate, apply: Operator, goal: float) -> _Iterate:
     along = curvature / _square(last.direction)
     lowest = torch.where(last.is_open, torch.minimum(last.lowest, along), last.lowest)
     length = torch.where(is_open, last.square / curvature, 0.0)
-    residual = torch.where(is_open, last.residual - length * image, last.residual)
+    residual = last.residual - length * image
     square = _square(residual)
     turn = torch.where(is_open, square / last.square, 0.0)
     return _Iterate(
@@ -239,5 +239,8 @@ def _scaled(target: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _goal(tolerance: float | None, rows: Tensor) -> float:
-    """The square at which a residual is small enough; it never gets below rounding."""
-    return max(tolerance or 0.0, torch.finfo(rows.dtype).eps) ** 2
+    """The square at which a residual is small enough.
+
+    It is never below rounding, where a direction is noise: its curvature may come out negative.
+    """
+    return max(tolerance or 0.0, 4 * torch.finfo(rows.dtype).eps) ** 2

@@ -115,13 +115,18 @@ def test_conjugate_gradient_is_exact_after_as_many_steps_as_there_are_eigenvalue
     assert not torch.allclose(flat(solve(steps=2, tolerance=None), 1), expected, rtol=1e-3)
 
 
-def test_steps_after_the_last_digit_change_nothing() -> None:
-    matrix, target = definite(), torch.randn(1, UNKNOWNS)
+@pytest.mark.parametrize("seed", range(5))
+def test_steps_after_the_last_digit_change_nothing(seed: int) -> None:
+    """Not where the matrix is singular, and what is left of a solvable system is noise."""
+    torch.manual_seed(seed)
+    matrix = matrix_of(torch.linspace(1.0, 9.0, UNKNOWNS).index_fill(0, torch.arange(3), 0.0))
+    target = torch.randn(1, UNKNOWNS) @ matrix
     solve = partial(conjugate_gradient, product_with(matrix[None]), pieces(target, ()))
 
-    found = flat(solve(steps=200, tolerance=None), 1)
+    found = flat(solve(steps=60, tolerance=None), 1)
 
-    torch.testing.assert_close(found, target @ torch.linalg.inv(matrix), rtol=1e-12, atol=1e-12)
+    expected = target @ torch.linalg.pinv(matrix, hermitian=True)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_a_neumann_series_of_some_terms() -> None:
