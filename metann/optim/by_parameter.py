@@ -45,6 +45,8 @@ class ByParameter(Optimizer):
         for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
             if grad is not None:
                 require_same_shape(index, param, grad)
+                if grad.layout != torch.strided:
+                    grad = grad.to_dense()
                 place = Place(param, index, len(stepped), state.count)
                 own = of_parameter(state, index)
                 number = state.steps[index] + 1

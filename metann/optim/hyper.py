@@ -14,6 +14,9 @@ from metann.errors import ArgumentError, OptimizerError
 Value: TypeAlias = "float | Tensor"
 Each: TypeAlias = "float | Tensor | Sequence[float | Tensor] | nn.ParameterList"
 Hyper: TypeAlias = "float | Tensor | Sequence[float | Tensor] | nn.ParameterList | PerStep"
+"""What a hyper-parameter may be: a number, or a tensor, which may be learned; a list, tuple or
+`nn.ParameterList` with one of these for each parameter; `PerStep`. A tensor broadcasts to the
+parameter that it is for, as a scalar does."""
 
 
 class PerStep:

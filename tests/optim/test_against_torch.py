@@ -131,3 +131,33 @@ def test_nothing_that_is_given_is_changed(row: Row) -> None:
 def tensors_in(params: list[Tensor], grads: list[Tensor], state: optim.State) -> list[Tensor]:
     slots = [value for column in state.slots.values() for value in column]
     return [*params, *grads, *(value for value in slots if value is not None)]
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_sparse_gradients_are_those_of_torch(momentum: float) -> None:
+    param, indices = torch.randn(5, 2), torch.tensor([[1, 3]])
+    original = nn.Parameter(param.clone())
+    theirs = torch.optim.SGD([original], lr=0.1, momentum=momentum)
+    ours = optim.SGD(lr=0.1, momentum=momentum)
+    params, state = [param], ours.init([param])
+
+    for _ in range(3):
+        grad = torch.sparse_coo_tensor(indices, torch.randn(2, 2), (5, 2), check_invariants=True)
+        original.grad = grad.clone()
+        theirs.step()
+        params, state = ours.step(params, [grad], state)
+
+    torch.testing.assert_close(params[0], original.detach(), rtol=1e-12, atol=1e-12)
+
+
+def test_sparse_gradients_are_dense_ones_where_torch_refuses_them() -> None:
+    param = torch.randn(5, 2)
+    grad = torch.sparse_coo_tensor(
+        torch.tensor([[1, 3]]), torch.randn(2, 2), (5, 2), check_invariants=True
+    )
+    ours = optim.Adam(lr=0.1)
+
+    (found,), _ = ours.step([param], [grad], ours.init([param]))
+
+    (expected,), _ = ours.step([param], [grad.to_dense()], ours.init([param]))
+    torch.testing.assert_close(found, expected, rtol=0.0, atol=0.0)

@@ -97,6 +97,14 @@ def test_a_step_without_a_gradient_counts_as_a_step_for_its_values() -> None:
     assert torch.equal(stepped, param)
 
 
+def test_an_integer_is_a_number() -> None:
+    params, grads = problem()
+
+    found = after(optim.SGD(1, momentum=0), params, grads)
+
+    torch.testing.assert_close(found, after(optim.SGD(1.0), params, grads), rtol=0.0, atol=0.0)
+
+
 def test_a_hyper_parameter_does_not_change_the_dtype_of_a_parameter() -> None:
     optimizer = optim.Adam(lr=torch.tensor(0.1), betas=(torch.tensor(0.9), torch.tensor(0.99)))
     params = [torch.randn(3, dtype=torch.float32), torch.randn((), dtype=torch.float32)]

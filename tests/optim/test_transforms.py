@@ -149,6 +149,17 @@ def test_a_step_is_compiled_without_a_break_and_not_anew_for_each_step(row: Row,
     assert counter.frame_count <= 4
 
 
+def test_values_for_each_step_are_compiled() -> None:
+    optimizer = optim.SGD(optim.PerStep([0.1, [0.2, 0.3], torch.tensor(0.4)]), momentum=0.9)
+    params = [param[0] for param in tasks()]
+    torch.compiler.reset()
+
+    found = torch.compile(lambda *p: few_steps(optimizer, [*p]), fullgraph=True, backend="eager")
+
+    expected = few_steps(optimizer, params)
+    torch.testing.assert_close(found(*params), expected, rtol=1e-12, atol=1e-12)
+
+
 @rows
 def test_a_step_can_be_recomputed_by_a_checkpoint(row: Row) -> None:
     for values in forms(row):
