@@ -9,13 +9,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
+from metann.batching.trees import Together, number_of_leaves, taken_apart, with_names
 from metann.errors import ArgumentError, BatchingError
 
 # For all arguments, or for each: the task axis of its tensors; None if all tasks share them.
 Axes = int | Sequence[int | None]
-_pytree: Any = pytree
 _CONSTANTS = (type(None), bool, int, float, complex, str, bytes, Enum, torch.dtype, torch.device)
 
 
@@ -27,18 +26,13 @@ class Arguments:
         leaves: what stands in them, from left to right: tensors, and anything else.
         axes: the task axis of each; None for what is no tensor, or shared by all tasks.
         tasks: how many tasks there are.
-        spec: what puts leaves together to arguments.
+        together: puts leaves together to arguments.
     """
 
     leaves: list[Any]
     axes: list[int | None]
     tasks: int
-    spec: Any
-
-    def together(self, leaves: Sequence[Any]) -> tuple[Any, ...]:
-        """The arguments with these leaves."""
-        arguments: tuple[Any, ...] = _pytree.tree_unflatten(leaves, self.spec)
-        return arguments
+    together: Together
 
 
 def arguments_of(
@@ -51,7 +45,8 @@ def arguments_of(
             holds tensors out of sight.
         ArgumentError: a `TypeError`; `in_dims` has another length than `args`.
     """
-    leaves, spec = _pytree.tree_flatten(args)
+    leaves: list[Any] = []
+    together = taken_apart(args, leaves)
     axes = _axes_of(args, leaves, in_dims)
     if any(not isinstance(leaf, Tensor) and _hides_tensors(leaf) for leaf in leaves):
         raise BatchingError(_out_of_sight(_named(args, names)))
@@ -63,7 +58,7 @@ def arguments_of(
         sizes = set[int]()
     if len(sizes) != 1:
         raise BatchingError(_disagreement(_named(args, names), axes))
-    return Arguments(leaves, axes, sizes.pop(), spec)
+    return Arguments(leaves, axes, sizes.pop(), together)
 
 
 def _axes_of(args: tuple[Any, ...], leaves: Sequence[Any], in_dims: Axes) -> list[int | None]:
@@ -77,7 +72,7 @@ def _axes_of(args: tuple[Any, ...], leaves: Sequence[Any], in_dims: Axes) -> lis
         )
     spread: list[int | None] = []
     for argument, axis in zip(args, in_dims, strict=True):
-        spread += [axis] * len(_pytree.tree_leaves(argument))
+        spread += [axis] * number_of_leaves(argument)
     return [
         axis if isinstance(leaf, Tensor) else None
         for leaf, axis in zip(leaves, spread, strict=True)
@@ -117,11 +112,8 @@ def _out_of_sight(leaves: Sequence[tuple[str, Any]]) -> str:
 def _named(args: tuple[Any, ...], names: Sequence[str] | None) -> list[tuple[str, Any]]:
     """Every leaf with its name. Example: `args[0]['weight']`."""
     own = names or [f"args[{number}]" for number in range(len(args))]
-    return [
-        (name + _pytree.keystr(path), leaf)
-        for name, argument in zip(own, args, strict=True)
-        for path, leaf in _pytree.tree_flatten_with_path(argument)[0]
-    ]
+    pairs = zip(own, args, strict=True)
+    return [leaf for name, argument in pairs for leaf in with_names(argument, name)]
 
 
 def _disagreement(leaves: Sequence[tuple[str, Any]], axes: Sequence[int | None]) -> str:

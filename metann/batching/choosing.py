@@ -16,6 +16,7 @@ from metann.functional.transforms import is_compiling
 How = Literal["auto", "vectorised", "loop"]
 Randomness = Literal["different", "same"]
 OutputT = TypeVar("OutputT")
+_HOW, _RANDOMNESS = get_args(How), get_args(Randomness)
 
 
 class Way:
@@ -30,7 +31,7 @@ class Way:
     """
 
     def __init__(self, how: How = "auto") -> None:
-        _require(how, How, "how")
+        _require(how, _HOW, "how")
         self.how = how
         self.loops = how == "loop"
 
@@ -72,7 +73,7 @@ def over_tasks(
 
     Source: torch.vmap.
     """
-    _require(randomness, Randomness, "randomness")
+    _require(randomness, _RANDOMNESS, "randomness")
     way = how if isinstance(how, Way) else _way_of(function, how)
     # torch.compile cannot follow the name of a function made while it traces.
     name = "the function" if is_compiling() else _name_of(function)
@@ -129,7 +130,7 @@ def _way_of(function: Callable[..., Any], how: How) -> Way:
     if how != "auto":
         return Way(how)
     try:
-        return _ways.setdefault(function, Way())
+        return _ways.get(function) or _ways.setdefault(function, Way())
     except TypeError:  # It cannot be looked up, or not be referred to weakly.
         return Way()
 
@@ -143,8 +144,7 @@ def _name_of(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__qualname__", None) or repr(function))
 
 
-def _require(value: object, literal: Any, name: str) -> None:
-    known = get_args(literal)
+def _require(value: object, known: tuple[str, ...], name: str) -> None:
     if value not in known:
         raise ArgumentError(
             f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}. See "

@@ -7,12 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from metann.batching.axes import Arguments, require_constant
+from metann.batching.trees import Together, taken_apart
 from metann.errors import BatchingError
-
-_pytree: Any = pytree
 
 
 def called_in_turn(function: Callable[..., Any], given: Arguments, randomness: str) -> Any:
@@ -23,13 +21,14 @@ def called_in_turn(function: Callable[..., Any], given: Arguments, randomness: s
     """
     state = torch.get_rng_state() if randomness == "same" else None
     rows: list[list[Any]] = []
-    spec: Any = None
+    together: Together = next
     for leaves in _tasks(given):
         if state is not None:
             torch.set_rng_state(state)
-        row, spec = _pytree.tree_flatten(function(*given.together(leaves)))
+        row: list[Any] = []
+        together = taken_apart(function(*given.together(iter(leaves))), row)
         rows.append(row)
-    return _pytree.tree_unflatten(_stacked(rows), spec)
+    return together(iter(_stacked(rows)))
 
 
 def _tasks(given: Arguments) -> Iterator[tuple[Any, ...]]:

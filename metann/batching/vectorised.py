@@ -8,14 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from metann.batching.axes import Arguments, require_constant
+from metann.batching.trees import taken_apart
 from metann.functional.transforms import is_compiling
 
 _vmap: Any = import_module("torch._functorch.vmap")
 _functorch: Any = import_module("torch._C._functorch")
-_pytree: Any = pytree
 
 
 def called_at_once(function: Callable[..., Any], given: Arguments, randomness: str) -> Any:
@@ -33,7 +32,8 @@ def called_at_once(function: Callable[..., Any], given: Arguments, randomness: s
             leaf if axis is None else add(leaf, axis, level)
             for leaf, axis in zip(given.leaves, given.axes, strict=True)
         ]
-        found, spec = _pytree.tree_flatten(function(*given.together(leaves)))
+        found: list[Any] = []
+        together = taken_apart(function(*given.together(iter(leaves))), found)
         results: list[Any] = []
         for leaf in found:
             if isinstance(leaf, Tensor):
@@ -43,14 +43,14 @@ def called_at_once(function: Callable[..., Any], given: Arguments, randomness: s
                 results.append(leaf)
     finally:
         _functorch._vmap_decrement_nesting()
-    return _pytree.tree_unflatten(results, spec)
+    return together(iter(results))
 
 
 def _by_torch(function: Callable[..., Any], given: Arguments, randomness: str) -> Any:
     """By `torch.vmap` itself, which torch.compile knows."""
 
     def call(*leaves: Any) -> Any:
-        return function(*given.together(leaves))
+        return function(*given.together(iter(leaves)))
 
     vmapped: Any = torch.vmap(call, in_dims=tuple(given.axes), randomness=randomness)
     return vmapped(*given.leaves)

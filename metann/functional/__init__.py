@@ -8,9 +8,12 @@ operation is replaced by which, and why, stands in `metann.replaced`.
 
 from metann.functional.activations import hardsigmoid, rrelu
 from metann.functional.attention import scaled_dot_product_attention
+from metann.functional.batch_norm import batch_norm
 from metann.functional.cells import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
+from metann.functional.convolutions import conv1d, conv2d, conv3d
 from metann.functional.ctc import ctc_loss
 from metann.functional.embeddings import embedding, embedding_bag
+from metann.functional.linear import linear
 from metann.functional.linear_cross_entropy import linear_cross_entropy
 from metann.functional.losses import (
     cosine_similarity,
@@ -29,8 +32,13 @@ from metann.functional.packing import (
 from metann.functional.parametrizing import householder_product, normalize, weight_norm
 from metann.functional.recurrent import gru, lstm, rnn_relu, rnn_tanh
 from metann.functional.response_norm import cross_map_lrn
+from metann.functional.squared_error import mse_loss
 
 __all__ = [
+    "batch_norm",
+    "conv1d",
+    "conv2d",
+    "conv3d",
     "cosine_similarity",
     "cross_map_lrn",
     "ctc_loss",
@@ -42,9 +50,11 @@ __all__ = [
     "hardsigmoid",
     "householder_product",
     "huber_loss",
+    "linear",
     "linear_cross_entropy",
     "lstm",
     "lstm_cell",
+    "mse_loss",
     "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_margin_loss",

@@ -10,11 +10,11 @@ from torch.overrides import TorchFunctionMode
 from typing_extensions import override
 
 from metann.functional.transforms import settled_while_tracing
-from metann.replaced import REPLACED
+from metann.replaced import FASTER_BATCHED, REPLACED
 
 
 class Replacing(TorchFunctionMode):
-    """While it is entered, torch's functions in `metann.replaced.REPLACED` are ours.
+    """While it is entered, torch's functions in the tables of `metann.replaced` are ours.
 
     For transforms only: it looks at each call of torch, which takes about a microsecond.
     """
@@ -43,7 +43,9 @@ def _look_up() -> None:
     """Fill the table, once; at import the forms are not there yet."""
     if not _forms:
         ours = import_module("metann.functional")
-        found = {_torchs(row.original): getattr(ours, row.by) for row in REPLACED}
+        found = {
+            _torchs(row.original): getattr(ours, row.by) for row in (*REPLACED, *FASTER_BATCHED)
+        }
         # In one step: another thread takes a table that is not empty for complete.
         _forms.update({torchs: form for torchs, form in found.items() if torchs is not None})
 
