@@ -71,7 +71,7 @@ def test_one_task_after_the_other(net: str) -> None:
 
 
 @pytest.mark.parametrize("net", NETS)
-def test_first_order(net: str) -> None:
+def test_T21_first_order(net: str) -> None:
     model, tasks = NETS[net](), draw_tasks()
     expected = references.fomaml(model, tasks, classification, 3, RATE)
     fomaml = MAML(model, 3, 3, RATE, classification, first_order=True)
@@ -98,7 +98,7 @@ def test_first_and_second_order_differ() -> None:
 
 
 @pytest.mark.parametrize("net", ["mlp", "convolution"])
-def test_evaluation_takes_its_own_number_of_steps(net: str) -> None:
+def test_T11_evaluation_takes_its_own_number_of_steps(net: str) -> None:
     model, tasks = NETS[net](), draw_tasks()
     maml = MAML(model, 1, 7, RATE, classification).eval()
     expected = [
@@ -127,7 +127,7 @@ def test_no_step_is_the_model_itself() -> None:
     assert torch.equal(adapted(query[0]), model(query[0]))
 
 
-def test_a_second_outer_iteration_starts_anew() -> None:
+def test_T43_a_second_outer_iteration_starts_anew() -> None:
     model, tasks = NETS["mlp"](), draw_tasks()
     maml = MAML(model, 2, 2, RATE, classification)
     optimizer = torch.optim.SGD(maml.parameters(), 0.5)

@@ -1,11 +1,13 @@
-"""What adapts, by which optimiser, from where, and how the tasks are gone about."""
+"""What adapts, by which optimiser, and how the tasks are gone about."""
 
 from __future__ import annotations
 
 import copy
 import inspect
 import pickle
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import pytest
 import references
@@ -47,7 +49,7 @@ def assert_is(maml: MAML[Any], tasks: list[Task], expected: references.Outcome) 
         (["4.bias"], ["4.bias"]),
     ],
 )
-def test_by_names(names: list[str], expected: list[str]) -> None:
+def test_T31_by_names(names: list[str], expected: list[str]) -> None:
     """Slow weights are meta-trained all the same."""
     model, tasks = deeper(), draw_tasks()
     rates = constant(model, 3, 0.3, expected)
@@ -59,7 +61,7 @@ def test_by_names(names: list[str], expected: list[str]) -> None:
     )
 
 
-def test_by_a_filter_of_modules() -> None:
+def test_T31_by_a_filter_of_modules() -> None:
     model, tasks = NETS["convolution"](), draw_tasks()
     rates = constant(model, 3, 0.3, ["1.weight", "1.bias", "4.weight", "4.bias"])
 
@@ -70,7 +72,7 @@ def test_by_a_filter_of_modules() -> None:
     )
 
 
-def test_a_frozen_parameter_neither_adapts_nor_learns() -> None:
+def test_T12_a_frozen_parameter_neither_adapts_nor_learns() -> None:
     model, tasks = deeper(), draw_tasks()
     model.get_parameter("2.weight").requires_grad_(False)
     maml = MAML(model, 3, 3, 0.3, classification)
@@ -91,7 +93,7 @@ class WithSpare(nn.Module):
 
 
 @pytest.mark.parametrize("optimizer", [optim.SGD(0.3, momentum=0.9), optim.Adam(0.1)])
-def test_an_unused_parameter_stays_as_it_is(optimizer: optim.Optimizer) -> None:
+def test_T12_T52_an_unused_parameter_stays_as_it_is(optimizer: optim.Optimizer) -> None:
     model, ((support, query), *_) = WithSpare(), draw_tasks()
     maml = MAML(model, 3, 3, None, classification, optimizer=optimizer)
 
@@ -102,7 +104,7 @@ def test_an_unused_parameter_stays_as_it_is(optimizer: optim.Optimizer) -> None:
     assert {name for name, slope in gradients_of(model).items() if slope is None} <= {"spare"}
 
 
-def test_an_unused_parameter_has_no_meta_gradient() -> None:
+def test_T52_an_unused_parameter_has_no_meta_gradient() -> None:
     model, tasks = WithSpare(), draw_tasks()
     expected = references.maml(model, tasks, classification, constant(model, 3, 0.3))
 
@@ -162,7 +164,7 @@ def loss_under(model: nn.Module, weights: Named, data: Data) -> Tensor:
     return nn.functional.cross_entropy(functional_call(model, weights, (data[0],)), data[1])
 
 
-def test_adam_with_a_learned_rate() -> None:
+def test_T53_adam_with_a_learned_rate() -> None:
     model, tasks, rate = mlp(), draw_tasks(), nn.Parameter(torch.tensor(0.05))
     total, expected = by_adam(model, tasks, 3, rate)
     maml = MAML(model, 3, 3, None, classification, optimizer=optim.Adam(rate))
@@ -183,7 +185,7 @@ def test_adam_with_a_learned_rate() -> None:
         (optim.AdamW(0.1), (torch.optim.AdamW, 0.1, "")),
     ],
 )
-def test_torchs_optimizers_come_to_the_same_weights(ours: Any, theirs: Any) -> None:
+def test_T53_torchs_optimizers_come_to_the_same_weights(ours: Any, theirs: Any) -> None:
     model, ((support, _), *_) = mlp(), draw_tasks()
     cls, rate, nesterov = theirs
     trained = copy.deepcopy(model)
@@ -201,6 +203,51 @@ def test_torchs_optimizers_come_to_the_same_weights(ours: Any, theirs: Any) -> N
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Normalized(optim.Optimizer):
+    """Steps of one length whatever the gradient: it looks at all elements of a parameter."""
+
+    is_elementwise: ClassVar[bool] = False
+
+    lr: optim.Hyper
+
+    def init(self, params: Sequence[Tensor]) -> optim.State:
+        return optim.State(0, (0,) * len(params), {})
+
+    def step(
+        self, params: Sequence[Tensor], grads: Sequence[Tensor | None], state: optim.State
+    ) -> tuple[list[Tensor], optim.State]:
+        after = [
+            p if g is None else p - self.lr * g / g.norm()
+            for p, g in zip(params, grads, strict=True)
+        ]
+        return after, state._replace(count=state.count + 1)
+
+
+def test_T32_an_optimizer_of_ones_own() -> None:
+    model, tasks, rate = mlp(), draw_tasks(), nn.Parameter(torch.tensor(0.2))
+    start = dict(model.named_parameters())
+    total = torch.zeros(())
+    for support, query in tasks:
+        weights = start
+        for _ in range(3):
+            loss = loss_under(model, weights, support)
+            slopes = torch.autograd.grad(loss, [*weights.values()], create_graph=True)
+            moved = zip(weights.items(), slopes, strict=True)
+            weights = {name: weight - rate * s / s.norm() for (name, weight), s in moved}
+        total = total + loss_under(model, weights, query)
+    expected = torch.autograd.grad(total, [rate, *start.values()])
+
+    for tasks_how in ("vectorised", "loop"):
+        maml = MAML(model, 3, 3, None, classification, optimizer=Normalized(rate), tasks=tasks_how)
+        losses = maml.task_losses(*stacked(tasks))
+        found = torch.autograd.grad(losses.sum(), [rate, *model.parameters()])
+
+        torch.testing.assert_close(losses.sum(), total, **CLOSE)
+        torch.testing.assert_close(found, expected, **CLOSE)
+        assert any(parameter is rate for parameter in maml.parameters())
+
+
 def test_a_learned_rate_is_part_of_the_state_and_of_a_copy() -> None:
     rate = nn.Parameter(torch.tensor(0.3))
     maml = MAML(mlp(), 2, 2, rate, classification)
@@ -216,61 +263,6 @@ def test_a_learned_rate_is_part_of_the_state_and_of_a_copy() -> None:
     assert [name for name in maml.state_dict() if not name.startswith("model.")] == [
         "hyper_parameters.lr"
     ]
-
-
-# ── from where ───────────────────────────────────────────────────────────────────────────────
-
-
-def test_windows_go_on_with_weights_and_the_optimisers_state() -> None:
-    model, ((support, _), *_) = mlp(), draw_tasks()
-    maml = MAML(model, 2, 2, None, classification, optimizer=optim.SGD(0.2, momentum=0.9))
-    whole = maml.adapt(support, 6)
-
-    part = maml.adapt(support)
-    for _ in range(2):
-        part = maml.adapt(support, start=part.detached())
-
-    torch.testing.assert_close([*part.model.dependents()], [*whole.model.dependents()], **CLOSE)
-    torch.testing.assert_close(part.losses, whole.losses[4:], **CLOSE)
-
-
-def test_a_window_reaches_back_to_its_beginning_and_no_further() -> None:
-    model, ((support, query), *_) = mlp(), draw_tasks()
-    rate = nn.Parameter(torch.tensor(0.3))
-    maml = MAML(model, 2, 2, rate, classification)
-    begin = references.in_place(model, support, classification, 2, 0.3)
-    expected = references.maml(begin, [(support, query)], classification, constant(begin, 2, 0.3))
-
-    first = maml.adapt(support).detached()
-    classification(maml.adapt(support, start=first).model, query).backward()
-
-    by_rate = sum(sum(s.sum() for s in step.values()) for step in expected.by_rate)
-    torch.testing.assert_close(rate.grad, by_rate, **CLOSE)
-    assert set(gradients_of(model).values()) == {None}
-
-
-def test_the_graph_of_a_window_does_not_grow() -> None:
-    model, ((support, query), *_) = mlp(), draw_tasks()
-    maml = MAML(model, 2, 2, nn.Parameter(torch.tensor(0.1)), classification)
-    sizes: list[int] = []
-
-    adapted = maml.adapt(support)
-    for _ in range(4):
-        adapted = maml.adapt(support, start=adapted.detached())
-        sizes.append(nodes_behind(classification(adapted.model, query)))
-
-    assert len(set(sizes)) == 1
-
-
-def nodes_behind(tensor: Tensor) -> int:
-    waiting: list[Any] = [tensor.grad_fn]
-    seen: set[Any] = set()
-    while waiting:
-        node = waiting.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            waiting += [parent for parent, _ in node.next_functions]
-    return len(seen)
 
 
 # ── all at once, or one by one ───────────────────────────────────────────────────────────────
