@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from metann.functional.transforms import innermost
+from metann.functional.transforms import innermost, is_compiling
 
 _functorch: Any = import_module("torch._C._functorch")
 _VMAP: Any = _functorch.TransformType.Vmap
@@ -20,6 +20,8 @@ def innermost_vmap() -> int | None:
     A transform that stands inside of a vmap, such as `torch.func.grad`, has to see the operation
     as a whole.
     """
+    if is_compiling():
+        return None  # torch.compile fuses what its batching rules make.
     interpreter = innermost()
     if interpreter is None or interpreter.key() != _VMAP:
         return None
