@@ -50,7 +50,10 @@ class InnerLoop:
         """The parameters that adapt, as fast weights; one set a task if `data` is of tasks."""
         own = [self.objective.params[name] for name in self.objective.names]
         buffers: Buffers = {}
-        if self.objective.how is not None:
+        if self.objective.how is None:
+            # Other objects than the parameters: an evaluator may read these beside them.
+            own = [weight.view_as(weight) for weight in own]
+        else:
             tasks = arguments_of((data,), 0).tasks
             own = [weight.expand(tasks, *weight.shape) for weight in own]
             buffers = self._statistics(tasks)

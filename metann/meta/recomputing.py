@@ -50,8 +50,9 @@ def recomputed(step: Callable[[TreeT], ResultT], start: TreeT) -> ResultT:
     if not torch.is_grad_enabled():
         return step(start)
     run = _Run(step, start)
+    given = pytree.tree_map_only(Tensor, _another, start)
     with saved_tensors_hooks(run.save, _read):
-        result = step(start)
+        result = step(given)
     run.forget()
     return result
 
@@ -95,7 +96,7 @@ class _Run:
 
     def save(self, value: Tensor) -> _Saved:
         """Keep a value for as long as the step goes on: it takes a gradient itself."""
-        saved = _Saved(self, value)
+        saved = _Saved(self, value.detach())  # An operation's own result would keep it alive.
         self._saved.append(weakref.ref(saved))
         return saved
 
@@ -181,6 +182,11 @@ def _living(saved: list[weakref.ref[_Saved]]) -> list[_Saved]:
 
 def _leaf(tensor: Tensor) -> Tensor:
     return tensor.detach().requires_grad_(tensor.requires_grad)
+
+
+def _another(tensor: Tensor) -> Tensor:
+    """The same tensor as another object: the step may read the one without being given it."""
+    return tensor.view_as(tensor) if tensor.requires_grad else tensor
 
 
 def _version(tensor: Tensor) -> int:

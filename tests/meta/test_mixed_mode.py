@@ -1,0 +1,203 @@
+"""Steps that are differentiated in forward mode have the gradients of steps that are kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from few_shot_cases import NETS, classification, draw_tasks, dropping, stacked
+from inner_steps import OPTIMIZERS, Problem, Start, problem
+from test_recomputing import Checkpointed
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from metann.errors import ArgumentError, MixedModeError
+from metann.meta import MAML, mixed_mode
+from metann.meta.inner_loop import Taking
+from metann.meta.mixed_mode import mixed
+from metann.meta.steps import Buffers
+
+# torch uses it itself, the first time that it differentiates in forward mode.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+CLOSE = {"rtol": 1e-10, "atol": 1e-12}
+
+
+def assert_as_unrolled(given: Problem) -> None:
+    torch.testing.assert_close(given.gradients(mixed), given.expected(), **CLOSE)
+
+
+@pytest.fixture
+def left_to_recomputed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of the steps that are not differentiated in mixed mode."""
+    numbers: list[int] = []
+    original = mixed_mode.recomputed
+
+    def noted(step, fast):
+        numbers.append(fast.state.count)
+        return original(step, fast)
+
+    monkeypatch.setattr(mixed_mode, "recomputed", noted)
+    return numbers
+
+
+# ── gradients ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("net", NETS)
+def test_gradients_reach_all_leaves_that_a_step_reads(
+    net: str, optimizer: str, left_to_recomputed: list[int]
+) -> None:
+    given = problem(net, optimizer)
+
+    assert_as_unrolled(given)
+    assert all(gradient.any() for gradient in given.expected().values())
+    assert left_to_recomputed == []
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_what_reads_results_is_recomputed(net: str, left_to_recomputed: list[int]) -> None:
+    assert_as_unrolled(problem(net, "momentum", of_results=True))
+    assert left_to_recomputed == [0, 1, 2]
+
+
+def test_buffers_with_a_history_are_recomputed(left_to_recomputed: list[int]) -> None:
+    given = problem("mlp")
+
+    def begin() -> Start:
+        step, start = given.begin()
+
+        def loss(weights: list[Tensor], buffers: Buffers) -> tuple[Tensor, Buffers]:
+            value, _ = step.loss(weights, buffers)
+            return value + buffers.get("norm", 0.0), {"norm": weights[0].square().sum()}
+
+        return replace(step, loss=loss), start
+
+    assert_as_unrolled(Problem(given.inputs, begin))
+    assert left_to_recomputed == [0, 1, 2]
+
+
+@pytest.mark.parametrize("tasks", ["vectorised", "loop"])
+@pytest.mark.parametrize("net", NETS)
+def test_all_tasks_at_once(net: str, tasks: str, left_to_recomputed: list[int]) -> None:
+    model, (support, query) = NETS[net](), stacked(draw_tasks())
+
+    def gradients(**settings: bool) -> tuple[Tensor, ...]:
+        maml = MAML(model, 3, 3, 0.3, classification, tasks=tasks, **settings)
+        return torch.autograd.grad(maml.task_losses(support, query).sum(), [*model.parameters()])
+
+    torch.testing.assert_close(gradients(mixed_mode=True), gradients(), **CLOSE)
+    assert left_to_recomputed == []
+
+
+@pytest.mark.parametrize("net", [dropping, Checkpointed])
+def test_random_numbers_are_drawn_again_as_they_were(net: type[nn.Module]) -> None:
+    given = problem(net())
+
+    assert_as_unrolled(given)
+    loss = given.meta_loss(mixed)
+    before = torch.get_rng_state()
+    loss.backward()
+    torch.testing.assert_close(torch.get_rng_state(), before)
+
+
+def test_weights_that_a_loss_does_not_read() -> None:
+    given = problem("mlp")
+
+    def begin() -> Start:
+        step, start = given.begin()
+
+        def loss(weights: list[Tensor], buffers: Buffers) -> tuple[Tensor, Buffers]:
+            return step.loss([weights[0], start[1], *weights[2:]], buffers)
+
+        return replace(step, loss=loss), start
+
+    assert_as_unrolled(Problem(given.inputs, begin))
+
+
+def test_first_order_needs_no_mixed_mode() -> None:
+    given = problem("mlp")
+
+    def begin() -> Start:
+        step, start = given.begin()
+        return replace(step, keeps_graph=False), start
+
+    assert_as_unrolled(Problem(given.inputs, begin))
+
+
+def test_a_graph_that_is_kept_can_be_gone_through_again() -> None:
+    given = problem("mlp")
+    loss, inputs = given.meta_loss(mixed), [*given.inputs.values()]
+
+    once = torch.autograd.grad(loss, inputs, retain_graph=True)
+    again = torch.autograd.grad(loss, inputs)
+
+    torch.testing.assert_close(again, once, rtol=0, atol=0)
+
+
+# ── what is refused ──────────────────────────────────────────────────────────────────────────
+
+
+def test_a_third_derivative() -> None:
+    given = problem("mlp")
+    loss = given.meta_loss(mixed)
+
+    with pytest.raises(MixedModeError, match=r"stops at second derivatives.*checkpoint=True"):
+        torch.autograd.grad(loss, [*given.inputs.values()], create_graph=True)
+
+
+class OnlyBackward(torch.autograd.Function):
+    """A sine without a rule for forward mode."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * ctx.saved_tensors[0].cos()
+
+
+class Sine(nn.Module):
+    """Such a sine as a layer."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return OnlyBackward.apply(x)
+
+
+def test_an_operation_without_a_rule_for_forward_mode() -> None:
+    given = problem(nn.Sequential(nn.Linear(4, 5), Sine(), nn.Linear(5, 4)))
+    loss = given.meta_loss(mixed)
+
+    with pytest.raises(MixedModeError, match=r"has no rule for that \(You must implement the jvp"):
+        loss.backward()
+
+
+def test_a_loss_of_no_weight() -> None:
+    given = problem("mlp")
+
+    def begin() -> Start:
+        step, start = given.begin()
+        return replace(step, loss=lambda _, buffers: (torch.rand(()), buffers)), start
+
+    with pytest.raises(ArgumentError, match=r"depends on no weight that adapts"):
+        Problem(given.inputs, begin).meta_loss(mixed)
+
+
+def test_inside_a_transform() -> None:
+    given = problem("mlp")
+
+    def inside(taking: Taking) -> Tensor:
+        return torch.func.grad(lambda x: given.meta_loss(taking) + x)(torch.tensor(0.0))
+
+    with pytest.raises(MixedModeError, match=r"a transform of torch.func, which cannot follow it"):
+        inside(mixed)
+
+
+def test_in_forward_mode() -> None:
+    given = problem("mlp")
+
+    with forward_ad.dual_level(), pytest.raises(MixedModeError, match=r"forward mode or a trans"):
+        given.meta_loss(mixed)
