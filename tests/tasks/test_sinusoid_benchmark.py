@@ -51,6 +51,16 @@ def test_the_initial_weights_of_the_papers_code_are_small_and_truncated(
     assert float(middle.std()) == pytest.approx(0.0088, rel=0.05)
 
 
+def test_curves_that_diverge_are_counted_and_left_out_of_the_mean(program: ModuleType) -> None:
+    nan = float("nan")
+    rows = torch.tensor([[2.0, 1.0], [4.0, 2.0], [3.0, 101.0], [3.0, nan], [3.0, float("inf")]])
+    mean, half = program.mean_and_interval(rows)
+
+    assert program.diverged(rows).tolist() == [False, False, True, True, True]
+    assert mean.tolist() == [3.0, 1.5]
+    assert half.tolist() == pytest.approx([1.96 * 2**0.5 / 2**0.5, 1.96 * 0.5**0.5 / 2**0.5])
+
+
 def test_it_prints_the_table_beside_the_papers_and_writes_its_figure(tmp_path: Path) -> None:
     command = [sys.executable, str(FOLDER / "sinusoid.py"), "--iterations=2", "--out=out/a.png"]
     done = subprocess.run(
@@ -72,7 +82,8 @@ def test_it_prints_the_table_beside_the_papers_and_writes_its_figure(tmp_path: P
         ["in the paper", "5"],
         ["pretrained on all tasks", "10"],
     ]
-    assert cells[1][2:] == ["0.67", "0.38", "0.35"]
-    assert all(re.fullmatch(r"\d+\.\d\d ± \d+\.\d\d", cell) for cell in cells[0][2:])
+    assert cells[1][2:] == ["0.67", "0.38", "0.35", ""]
+    assert all(re.fullmatch(r"\d+\.\d\d ± \d+\.\d\d", cell) for cell in cells[0][2:5])
+    assert cells[0][5] == "0", "none diverged"
     assert "MAML: 100%" in done.stderr, "the progress bar"
     assert (tmp_path / "out" / "a.png").read_bytes().startswith(PNG)
