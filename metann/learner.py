@@ -15,7 +15,7 @@ from metann.batching.choosing import called
 from metann.buffers import Given, Policy, all_batched, is_refused, require_policy, split, write_back
 from metann.errors import ArgumentError, SubstitutionError
 from metann.filling import StalePlanError
-from metann.functional.replacing import Replacing
+from metann.functional.replacing import replacing
 from metann.functional.transforms import (
     dual_levels,
     in_any_transform,
@@ -221,9 +221,10 @@ class Learner(Generic[ModuleT_co]):
     ) -> Any:
         """Return what the module returns for each task, under weights of its own.
 
-        All tasks in one pass, as by `torch.vmap`; where torch cannot do that, one call a task, with
-        a warning at the first. Dropout draws other numbers for each task. Take gradients of the sum
-        of the losses of all tasks: these are the gradients of each task by its own weights.
+        All tasks in one pass, as by `torch.vmap`; one call a task, with a warning at the first,
+        where torch cannot do that or a loop is faster: large convolutions on the CPU. Dropout
+        draws other numbers for each task. Take gradients of the sum of the losses of all tasks:
+        these are the gradients of each task by its own weights.
 
         Args:
             params: as in `functional`, each with a leading task axis, (T, *shape); buffers, too.
@@ -270,7 +271,7 @@ class Learner(Generic[ModuleT_co]):
         kwargs: dict[str, Any],
     ) -> Any:
         """What `functional` does inside a transform, or where buffers are asked for."""
-        with Replacing() if in_any_transform() else nullcontext():
+        with replacing() if in_any_transform() else nullcontext():
             if not vmap_levels():
                 return self._called(instance, buffers, args, kwargs)
             if not self._writes_batches:

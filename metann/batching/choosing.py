@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from types import BuiltinFunctionType
 from typing import Any, Literal, TypeVar, get_args
 from weakref import WeakKeyDictionary
 
@@ -11,6 +12,7 @@ from metann.batching.axes import Arguments, Axes, arguments_of
 from metann.batching.looped import called_in_turn
 from metann.batching.vectorised import called_at_once
 from metann.errors import ArgumentError, LoopWarning, MetannError
+from metann.functional.slower import SlowerAtOnceError, asking
 from metann.functional.transforms import is_compiling
 
 How = Literal["auto", "vectorised", "loop"]
@@ -20,11 +22,11 @@ _HOW, _RANDOMNESS = get_args(How), get_args(Randomness)
 
 
 class Way:
-    """How calls for all tasks are made; it remembers that a call could not be made in one pass.
+    """How calls for all tasks are made; it remembers that one was not made in one pass.
 
     Args:
         how: "vectorised": in one pass, or an error; "loop": one call a task; "auto": in one pass
-            if that can be done, else in a loop, from the first refusal on.
+            if that can be done and is not slower, else in a loop, from then on.
 
     Raises:
         ArgumentError: a `TypeError`; `how` is none of these.
@@ -52,8 +54,9 @@ def over_tasks(
         args: tensors with a leading task axis, alone or in lists, tuples, dicts and other pytrees
             of torch; what is no tensor, such as None, is given to every task as it is.
         how: "vectorised": in one pass, by `torch.vmap`; "loop": one call a task; "auto": in one
-            pass, and in a loop if torch refuses to do that, which is said once. A `Way` in its
-            place remembers a refusal for a caller whose functions are new each time.
+            pass, or in a loop if torch refuses to do that, or if that is faster (large
+            convolutions on the CPU), which is said once. A `Way` in its place remembers that for a
+            caller whose functions are new each time.
         in_dims: where the task axis is, if not in front; one number for all arguments, or for each
             a number, or None for what all tasks share.
         randomness: whether dropout and the like draw "different" numbers for each task, or the
@@ -99,23 +102,26 @@ def called(
 def _tried(
     function: Callable[..., Any], given: Arguments, way: Way, name: str, randomness: Randomness
 ) -> Any:
-    """In one pass, and if torch refuses in a loop.
+    """In one pass; in a loop if torch refuses, or an operation says that this is faster.
 
     Whether an error comes from batching its words do not always say. What fails in a loop as well
     is the function's own.
     """
     try:
-        return called_at_once(function, given, randomness)
+        with asking():
+            return called_at_once(function, given, randomness)
     except MetannError:
         raise
+    except SlowerAtOnceError as error:
+        reason = f"is faster in a loop: {error}"
     except RuntimeError as error:
-        refusal = error
+        reason = f"cannot be batched: {_first_sentence(error)}"
     result = called_in_turn(function, given, randomness)
     way.loops = True
     warnings.warn(
-        f"one pass over {given.tasks} tasks was asked for, but {name} cannot be "
-        f"batched: {_first_sentence(refusal)}. From now on it is called once a task, with the same "
-        'results. Write it without that, or say warnings.simplefilter("ignore", LoopWarning).',
+        f"one pass over {given.tasks} tasks was asked for, but {name} {reason}. From now on it is "
+        "called once a task, with the same results. It may stay so: "
+        'warnings.simplefilter("ignore", LoopWarning).',
         LoopWarning,
         stacklevel=4,
     )
@@ -141,7 +147,8 @@ def _first_sentence(error: RuntimeError) -> str:
 
 
 def _name_of(function: Callable[..., Any]) -> str:
-    return str(getattr(function, "__qualname__", None) or repr(function))
+    name = "__name__" if isinstance(function, BuiltinFunctionType) else "__qualname__"
+    return str(getattr(function, name, None) or repr(function))
 
 
 def _require(value: object, known: tuple[str, ...], name: str) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from metann.batching.axes import Arguments, require_constant
 from metann.batching.trees import taken_apart
+from metann.functional.replacing import replacing
 from metann.functional.transforms import is_compiling
 
 _vmap: Any = import_module("torch._functorch.vmap")
@@ -20,7 +21,8 @@ _functorch: Any = import_module("torch._C._functorch")
 def called_at_once(function: Callable[..., Any], given: Arguments, randomness: str) -> Any:
     """Call `function` once, on tensors that hide their task axis, under `torch.vmap`.
 
-    What `torch.vmap` does, but for values that are no tensors: these pass through.
+    What `torch.vmap` does, but values that are no tensors pass through, and within `function` our
+    forms of torch's functions are in the place of those.
     """
     if is_compiling():
         return _by_torch(function, given, randomness)
@@ -33,7 +35,9 @@ def called_at_once(function: Callable[..., Any], given: Arguments, randomness: s
             for leaf, axis in zip(given.leaves, given.axes, strict=True)
         ]
         found: list[Any] = []
-        together = taken_apart(function(*given.together(iter(leaves))), found)
+        with replacing():
+            output = function(*given.together(iter(leaves)))
+        together = taken_apart(output, found)
         results: list[Any] = []
         for leaf in found:
             if isinstance(leaf, Tensor):

@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from metann.functional.slower import ask_about_convolution
 from metann.functional.task_axis import all_in_sight, in_sight, innermost_vmap, out_of_sight
 
 Numbers = int | Sequence[int]
@@ -96,6 +97,7 @@ def _convolved(
     if level is not None and input.dim() == weight.dim():
         x, weights = in_sight(input, level, at=1), all_in_sight((weight, bias), level)
         if x is not None and weights is not None:
+            ask_about_convolution(input, weight, stride)
             tasks = x.shape[1]
             w, b = (None if own is None else own.flatten(0, 1) for own in weights)
             output = torchs(x.flatten(1, 2), w, b, stride, padding, dilation, groups * tasks)

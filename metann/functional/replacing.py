@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import Any
 
@@ -35,6 +36,12 @@ class Replacing(TorchFunctionMode):
         return _forms.get(func, func)(*args, **(kwargs or {}))
 
 
+def replacing() -> AbstractContextManager[object]:
+    """`Replacing`, or nothing where that is the innermost mode already: twice costs twice."""
+    return nullcontext() if isinstance(_innermost_mode(), Replacing) else Replacing()
+
+
+_innermost_mode: Callable[[], object] = import_module("torch.overrides")._get_current_function_mode
 _forms: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 

@@ -92,7 +92,8 @@ def test_buffers_cannot_be_written_back():
     with pytest.raises(
         ArgumentError,
         match=r"^buffers='writeback' in a call for all tasks: each task has buffers of its own, "
-        r"and the module can hold only one\. Use buffers='return', and store what you make of them\.$",
+        r"and the module can hold only one\. Use buffers='return', and store what you make of "
+        r"them\.$",
     ):
         Learner(normalising()).batched([], True, torch.randn(3, 6, 4), buffers="writeback")
 
@@ -143,7 +144,7 @@ def test_what_cannot_be_batched_is_called_once_a_task_and_said_once():
         LoopWarning,
         match=r"^one pass over 3 tasks was asked for, but Reading cannot be batched: vmap: It "
         r"looks like you're calling \.item\(\) on a Tensor\. From now on it is called once a task, "
-        r"with the same results\. Write it without that, or say "
+        r"with the same results\. It may stay so: "
         r"warnings\.simplefilter\(\"ignore\", LoopWarning\)\.$",
     ) as said:
         found = learner.batched(sets, True, x, buffers="copy")

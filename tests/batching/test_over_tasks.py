@@ -129,7 +129,7 @@ def test_what_cannot_be_batched_is_looped_over_and_said_once():
     )
     assert "vmap: It looks like you're calling .item() on a Tensor" in reason
     assert remedy == (
-        "it is called once a task, with the same results. Write it without that, or say "
+        "it is called once a task, with the same results. It may stay so: "
         'warnings.simplefilter("ignore", LoopWarning).'
     )
     with warnings.catch_warnings():
