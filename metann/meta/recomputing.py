@@ -87,7 +87,7 @@ class _Run:
 
     def __init__(self, step: Callable[[Any], Any], start: Any) -> None:
         self._step = step
-        # Without its history: a long chain of steps would else be freed by a deep recursion.
+        # The values alone: what came before is nobody's to keep, and other objects, as in `given`.
         self._start = pytree.tree_map_only(Tensor, _leaf, start)
         self._versions = _versions(self._start)
         self._surroundings = Surroundings(self._start)
@@ -185,7 +185,7 @@ def _leaf(tensor: Tensor) -> Tensor:
 
 
 def _another(tensor: Tensor) -> Tensor:
-    """The same tensor as another object: the step may read the one without being given it."""
+    """The same as another object: a step may read, beside what it is given, the very same tensor."""
     return tensor.view_as(tensor) if tensor.requires_grad else tensor
 
 

@@ -72,7 +72,8 @@ def test_a_step_that_is_not_kept_adds_its_weights_alone(way: str, tasks: How) ->
 
     added = growth(step_of(model, tasks, **{way: True}))
 
-    assert added <= 1.2 * size_of(model) * TASKS
+    # 1.2 is promised. The statistics of the normalization are little.
+    assert added <= 1.02 * size_of(model) * TASKS
 
 
 @pytest.mark.parametrize("tasks", ["vectorised", "loop"])
