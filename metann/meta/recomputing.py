@@ -185,7 +185,7 @@ def _leaf(tensor: Tensor) -> Tensor:
 
 
 def _another(tensor: Tensor) -> Tensor:
-    """The same as another object: a step may read, beside what it is given, the very same tensor."""
+    """The same as another object: a step may read the very tensor beside what it is given."""
     return tensor.view_as(tensor) if tensor.requires_grad else tensor
 
 
