@@ -1,15 +1,15 @@
-"""Convolutions of all tasks as one with a group for each task."""
+"""Convolutions, which in all tasks at once may be slower than in a loop over tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from metann.functional.slower import ask_about_convolution
-from metann.functional.task_axis import all_in_sight, in_sight, innermost_vmap, out_of_sight
+from metann.functional.task_axis import in_sight, innermost_vmap
 
 Numbers = int | Sequence[int]
 
@@ -33,7 +33,10 @@ def conv1d(
 
     Source: torch.nn.functional.conv1d.
     """
-    return _convolved(torch.conv1d, input, weight, bias, stride, padding, dilation, groups)
+    _ask(input, weight, stride)
+    convolved: Any = torch.conv1d
+    output: Tensor = convolved(input, weight, bias, stride, padding, dilation, groups)
+    return output
 
 
 def conv2d(
@@ -47,8 +50,8 @@ def conv2d(
 ) -> Tensor:
     """Convolution along two axes.
 
-    Under a vmap with weights of its own for each task it is one convolution with a group for each
-    task, as by torch's batching rule, which adds the bias in a pass of its own.
+    Under a vmap it is one convolution with a group for each task, by torch's own batching rule.
+    For a large one that is slower than a call a task; who asks for that (`slower.py`) is told.
 
     Args:
         input: shape (N, C, H, W) or (C, H, W).
@@ -58,7 +61,10 @@ def conv2d(
 
     Source: torch.nn.functional.conv2d.
     """
-    return _convolved(torch.conv2d, input, weight, bias, stride, padding, dilation, groups)
+    _ask(input, weight, stride)
+    convolved: Any = torch.conv2d
+    output: Tensor = convolved(input, weight, bias, stride, padding, dilation, groups)
+    return output
 
 
 def conv3d(
@@ -80,27 +86,14 @@ def conv3d(
 
     Source: torch.nn.functional.conv3d.
     """
-    return _convolved(torch.conv3d, input, weight, bias, stride, padding, dilation, groups)
+    _ask(input, weight, stride)
+    convolved: Any = torch.conv3d
+    output: Tensor = convolved(input, weight, bias, stride, padding, dilation, groups)
+    return output
 
 
-def _convolved(
-    torchs: Callable[..., Any],
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Numbers,
-    padding: Numbers | str,
-    dilation: Numbers,
-    groups: int,
-) -> Tensor:
+def _ask(input: Tensor, weight: Tensor, stride: Numbers) -> None:
+    """Before a convolution with weights of its own for each task, under a vmap."""
     level = innermost_vmap()
-    if level is not None and input.dim() == weight.dim():
-        x, weights = in_sight(input, level, at=1), all_in_sight((weight, bias), level)
-        if x is not None and weights is not None:
-            ask_about_convolution(input, weight, stride)
-            tasks = x.shape[1]
-            w, b = (None if own is None else own.flatten(0, 1) for own in weights)
-            output = torchs(x.flatten(1, 2), w, b, stride, padding, dilation, groups * tasks)
-            shape = (x.shape[0], tasks, weight.shape[0], *output.shape[2:])
-            return out_of_sight(output.reshape(shape), level, at=1)
-    return cast("Tensor", torchs(input, weight, bias, stride, padding, dilation, groups))
+    if level is not None and input.dim() == weight.dim() and in_sight(weight, level) is not None:
+        ask_about_convolution(input, weight, stride)

@@ -63,9 +63,7 @@ def ask_about_convolution(input: Tensor, weight: Tensor, stride: int | Sequence[
     """
     if not _asked.is_asked or input.device.type != "cpu":
         return
-    strides = [stride] if isinstance(stride, int) else [*stride]
-    if len(strides) == 1:
-        strides *= input.dim() - 2
+    strides = [stride] * (input.dim() - 2) if isinstance(stride, int) else stride
     entries = input.shape[0] * weight.shape[0] * prod(input.shape[2:]) // prod(strides)
     if entries > LARGEST:
         raise SlowerAtOnceError(

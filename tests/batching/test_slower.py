@@ -21,7 +21,6 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
     # A layer, the shape of an example, and how many examples give 96 entries.
     "Conv1d": (lambda: nn.Conv1d(2, 4, 3, padding=1), (2, 12), 2),
     "Conv2d": (lambda: nn.Conv2d(2, 4, 3, padding=1, stride=(2, 1)), (2, 4, 6), 2),
-    "stride of all": (lambda: nn.Conv2d(2, 4, 3, padding=1, stride=(2,)), (2, 4, 6), 4),
     "Conv3d": (lambda: nn.Conv3d(2, 4, 1), (2, 2, 2, 3), 2),
 }
 
