@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from metann.batching import Way
 from metann.batching.axes import arguments_of
 from metann.buffers import is_statistic
 from metann.functional.transforms import is_compiling
@@ -93,7 +94,23 @@ class InnerLoop:
         return fast, losses
 
     def _loss(self, data: Any, step: int) -> LossFunction:
+        objective = self.objective
+
         def loss(weights: list[Tensor], buffers: Buffers) -> tuple[Tensor, Buffers]:
-            return self.objective(weights, buffers, data, step)
+            nonlocal objective
+            result = objective(weights, buffers, data, step)
+            objective = _settled(self.objective)
+            return result
 
         return loss
+
+
+def _settled(objective: Objective) -> Objective:
+    """One that goes about its tasks as is known by now, whatever is found out later.
+
+    A step that is computed again must do what it did, when a later one has turned to a loop.
+    """
+    way = objective.how
+    if way is None:
+        return objective
+    return replace(objective, how=Way("loop" if way.loops else "vectorised"))

@@ -16,7 +16,7 @@ from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
 from metann.batching import How
-from metann.errors import RecomputingError
+from metann.errors import LoopWarning, RecomputingError
 from metann.meta import MAML, Fast, InnerStep
 from metann.meta.inner_loop import Taking, unrolled
 from metann.meta.recomputing import recomputed
@@ -248,6 +248,30 @@ def test_an_attempt_that_fails_the_first_time_only_leaves_no_trace() -> None:
 
     torch.testing.assert_close(found, given.expected(), **CLOSE)
     assert len(attempts) == 1
+
+
+@pytest.mark.parametrize("way", [{"checkpoint": True}, {"mixed_mode": True}])
+def test_a_step_in_one_pass_stays_so_when_a_later_loss_has_turned_to_a_loop(
+    way: dict[str, bool],
+) -> None:
+    model, (support, query) = dropping(), stacked(draw_tasks())
+    first = len(support[0][0])
+    query = tuple(torch.cat([part, part], dim=1) for part in query)
+
+    def evaluator(adapted: nn.Module, data: Data) -> Tensor:
+        loss = classification(adapted, data)
+        if len(data[0]) > first:
+            loss.item()  # which cannot be batched
+        return loss
+
+    def gradients(**settings: bool) -> tuple[Tensor, ...]:
+        torch.manual_seed(3)
+        maml = MAML(model, 2, 2, 0.3, evaluator, **settings)
+        with pytest.warns(LoopWarning, match=r"cannot be batched"):
+            losses = maml.task_losses(support, query)
+        return torch.autograd.grad(losses.sum(), [*model.parameters()])
+
+    torch.testing.assert_close(gradients(**way), gradients(), **CLOSE)
 
 
 def test_a_long_chain_of_steps_is_freed() -> None:
