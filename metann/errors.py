@@ -48,7 +48,7 @@ class BatchingError(MetannError, ValueError):
 
 
 class LoopWarning(UserWarning):
-    """What was to be done for all tasks in one pass is done for one after the other."""
+    """What was to be done for all tasks in one pass can only be done for one after the other."""
 
 
 class StatisticsWarning(UserWarning):

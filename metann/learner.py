@@ -221,8 +221,8 @@ class Learner(Generic[ModuleT_co]):
     ) -> Any:
         """Return what the module returns for each task, under weights of its own.
 
-        All tasks in one pass, as by `torch.vmap`; one call a task, with a warning at the first,
-        where torch cannot do that or a loop is faster: large convolutions on the CPU. Dropout
+        All tasks in one pass, as by `torch.vmap`; one call a task where torch cannot do that, with
+        a warning at the first, or where that is faster: large convolutions on the CPU. Dropout
         draws other numbers for each task. Take gradients of the sum of the losses of all tasks:
         these are the gradients of each task by its own weights.
 

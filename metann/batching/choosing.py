@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable
 from types import BuiltinFunctionType
@@ -15,6 +16,7 @@ from metann.errors import ArgumentError, LoopWarning, MetannError
 from metann.functional.slower import SlowerAtOnceError, asking
 from metann.functional.transforms import is_compiling
 
+logger: logging.Logger = logging.getLogger(__name__)
 How = Literal["auto", "vectorised", "loop"]
 Randomness = Literal["different", "same"]
 OutputT = TypeVar("OutputT")
@@ -54,9 +56,9 @@ def over_tasks(
         args: tensors with a leading task axis, alone or in lists, tuples, dicts and other pytrees
             of torch; what is no tensor, such as None, is given to every task as it is.
         how: "vectorised": in one pass, by `torch.vmap`; "loop": one call a task; "auto": in one
-            pass, or in a loop if torch refuses to do that, or if that is faster (large
-            convolutions on the CPU), which is said once. A `Way` in its place remembers that for a
-            caller whose functions are new each time.
+            pass, or in a loop if torch refuses to do that, with a `LoopWarning` at the first time,
+            or if that is faster (large convolutions on the CPU), which the log says. A `Way` in its
+            place remembers it for a caller whose functions are new each time.
         in_dims: where the task axis is, if not in front; one number for all arguments, or for each
             a number, or None for what all tasks share.
         randomness: whether dropout and the like draw "different" numbers for each task, or the
@@ -113,15 +115,17 @@ def _tried(
     except MetannError:
         raise
     except SlowerAtOnceError as error:
-        reason = f"is faster in a loop: {error}"
+        way.loops = True
+        logger.info("%s is called once for each of %d tasks: %s", name, given.tasks, error)
+        return called_in_turn(function, given, randomness)
     except RuntimeError as error:
-        reason = f"cannot be batched: {_first_sentence(error)}"
+        refusal = error
     result = called_in_turn(function, given, randomness)
     way.loops = True
     warnings.warn(
-        f"one pass over {given.tasks} tasks was asked for, but {name} {reason}. From now on it is "
-        "called once a task, with the same results. It may stay so: "
-        'warnings.simplefilter("ignore", LoopWarning).',
+        f"one pass over {given.tasks} tasks was asked for, but {name} cannot be batched: "
+        f"{_first_sentence(refusal)}. From now on it is called once a task, with the same results. "
+        'It may stay so: warnings.simplefilter("ignore", LoopWarning).',
         LoopWarning,
         stacklevel=4,
     )

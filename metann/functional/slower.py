@@ -67,6 +67,6 @@ def ask_about_convolution(input: Tensor, weight: Tensor, stride: int | Sequence[
     entries = input.shape[0] * weight.shape[0] * prod(input.shape[2:]) // prod(strides)
     if entries > LARGEST:
         raise SlowerAtOnceError(
-            f"a convolution gives {entries} numbers for each task, and the cache of a CPU holds "
-            f"{LARGEST}"
+            f"a convolution gives {entries} numbers for each, and for more than {LARGEST} that is "
+            "faster on the CPU"
         )

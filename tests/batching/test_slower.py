@@ -1,8 +1,7 @@
-"""Large convolutions on the CPU are made in a loop over tasks, which is said; others are not."""
+"""Large convolutions on the CPU are made task by task, which the log says; others are not."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,6 @@ from torch import Tensor, nn
 
 from metann import Learner
 from metann.batching import Way, over_tasks
-from metann.errors import LoopWarning
 from metann.functional import slower
 
 TASKS = 2
@@ -43,26 +41,25 @@ def second(outputs: Tensor, sets: list[Tensor]) -> tuple[Tensor, ...]:
 
 @pytest.mark.usefixtures("_large_is_above_95")
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_large_convolution_is_looped_over_with_the_same_results(name: str):
+def test_a_large_convolution_is_looped_over_with_the_same_results(
+    name: str, caplog: pytest.LogCaptureFixture
+):
     make, shape, examples = LAYERS[name]
     net, x = make(), torch.randn(TASKS, examples, *shape)
     sets, learner = sets_of(net), Learner(net)
 
-    with pytest.warns(
-        LoopWarning,
-        match=rf"^one pass over 2 tasks was asked for, but {type(net).__name__} is faster in a "
-        r"loop: a convolution gives 96 numbers for each task, and the cache of a CPU holds 95\. "
-        r"From now on it is called once a task, with the same results\. It may stay so: "
-        r"warnings\.simplefilter\(\"ignore\", LoopWarning\)\.$",
-    ):
+    with caplog.at_level("INFO", logger="metann.batching"):
         looped = learner.batched(sets, True, x)
+        again = learner.batched(sets, True, x)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        torch.testing.assert_close(learner.batched(sets, True, x), looped)
-        vectorised = over_tasks(
-            lambda p, x: Learner(net).functional(p, True, x), sets, x, how="vectorised"
-        )
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{name} is called once for each of 2 tasks: a convolution gives 96 numbers for each, and "
+        "for more than 95 that is faster on the CPU"
+    ]
+    torch.testing.assert_close(again, looped)
+    vectorised = over_tasks(
+        lambda p, x: Learner(net).functional(p, True, x), sets, x, how="vectorised"
+    )
     torch.testing.assert_close(vectorised, looped)
     torch.testing.assert_close(second(vectorised, sets), second(looped, sets))
 
@@ -73,24 +70,28 @@ def test_a_smaller_one_is_not(name: str):
     make, shape, examples = LAYERS[name]
     net, x = make(), torch.randn(TASKS, examples - 1, *shape)
 
-    found = Learner(net).batched(sets_of(net), True, x)
+    learner = Learner(net)
+
+    found = learner.batched(sets_of(net), True, x)
 
     assert found.shape[:2] == (TASKS, examples - 1)
+    assert not learner._way.loops
 
 
 @pytest.mark.usefixtures("_large_is_above_95")
 def test_weights_that_all_tasks_share_are_one_convolution():
-    x, weight = torch.randn(TASKS, 9, 2, 5, 5), torch.randn(4, 2, 3, 3)
+    x, weight, way = torch.randn(TASKS, 9, 2, 5, 5), torch.randn(4, 2, 3, 3), Way()
 
-    assert over_tasks(lambda x: F.conv2d(x, weight), x).shape == (TASKS, 9, 4, 3, 3)
+    assert over_tasks(lambda x: F.conv2d(x, weight), x, how=way).shape == (TASKS, 9, 4, 3, 3)
+    assert not way.loops
 
 
 @pytest.mark.usefixtures("_large_is_above_95")
 def test_a_convolution_outside_of_any_module_counts_as_well():
-    x, weight = torch.randn(TASKS, 9, 2, 5, 5), torch.randn(TASKS, 4, 2, 3, 3)
+    x, weight, way = torch.randn(TASKS, 9, 2, 5, 5), torch.randn(TASKS, 4, 2, 3, 3), Way()
 
-    with pytest.warns(LoopWarning, match=r"but conv2d is faster in a loop"):
-        assert over_tasks(F.conv2d, x, weight).shape == (TASKS, 9, 4, 3, 3)
+    assert over_tasks(F.conv2d, x, weight, how=way).shape == (TASKS, 9, 4, 3, 3)
+    assert way.loops
 
 
 @pytest.mark.usefixtures("_large_is_above_95")
@@ -102,17 +103,6 @@ def test_a_users_own_vmap_is_never_refused():
         return Learner(net).functional(params, True, x)
 
     assert torch.vmap(call)(sets_of(net), x).shape == (TASKS, 9, 4, 6, 6)
-
-
-@pytest.mark.usefixtures("_large_is_above_95")
-def test_a_way_remembers_that_a_loop_is_faster():
-    net, way = nn.Conv2d(2, 4, 3), Way()
-    learner, x = Learner(net), torch.randn(TASKS, 9, 2, 8, 8)
-
-    with pytest.warns(LoopWarning, match=r"is faster in a loop"):
-        over_tasks(lambda p, x: learner.functional(p, True, x), sets_of(net), x, how=way)
-
-    assert way.loops
 
 
 def test_the_limit_is_a_mebibyte_of_float32():

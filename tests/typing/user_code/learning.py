@@ -7,6 +7,7 @@ from torch.nn.utils.rnn import PackedSequence
 from typing_extensions import assert_type
 
 from metann import DependentModule, Learner
+from metann.batching import over_tasks
 from metann.generated import DependentLinear, DependentSequential
 
 
@@ -52,6 +53,16 @@ def with_buffers(params: list[Tensor], x: Tensor) -> None:
     assert_type(returned, tuple[Tensor, dict[str, Tensor]])
     assert_type(learner.functional(params, True, x, buffers="writeback"), Tensor)
     assert_type(learner.functional(params, True, x, buffers="copy"), Tensor)
+
+
+def for_all_tasks(net: Net, params: list[Tensor], named: dict[str, Tensor], x: Tensor) -> None:
+    learner = Learner(net)
+    assert_type(learner.batched(params, True, x), tuple[Tensor, int])
+    assert_type(learner.batched(named, None, x, scale=2.0), tuple[Tensor, int])
+    returned = learner.batched(params, True, x, buffers="return")
+    assert_type(returned, tuple[tuple[Tensor, int], dict[str, Tensor]])
+    assert_type(Learner(nn.Linear(3, 4)).batched(params, True, x, buffers="copy"), Tensor)
+    assert_type(over_tasks(net.forward, x, how="loop"), tuple[Tensor, int])
 
 
 def trained(learner: Learner[nn.Module], params: list[Tensor]) -> DependentModule:

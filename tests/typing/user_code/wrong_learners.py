@@ -25,6 +25,9 @@ def arguments(params: list[Tensor], x: Tensor) -> None:
     # E: mypy[call-overload] pyrefly[no-matching-overload]
     # E: pyright[reportCallIssue, reportArgumentType]
     learner.functional(params, True, x, buffers="none")
+    # E: mypy[call-overload] pyrefly[no-matching-overload]
+    # E: pyright[reportCallIssue, reportArgumentType]
+    learner.batched(params, True, x, buffers="writeback")
     # E: mypy[type-var] pyright[reportArgumentType] pyrefly[bad-specialization]
     Learner("net")
 
