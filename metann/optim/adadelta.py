@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -32,6 +33,8 @@ class Adadelta(ByParameter):
 
     Source: Zeiler 2012, arXiv 1212.5701.
     """
+
+    takes_many: ClassVar[bool] = True
 
     lr: Hyper = 1.0
     rho: Hyper = 0.9

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -35,6 +36,8 @@ class Adagrad(ByParameter):
     Source: Duchi et al. 2011, Adaptive subgradient methods for online learning and stochastic
         optimization.
     """
+
+    takes_many: ClassVar[bool] = True
 
     lr: Hyper = 1e-2
     lr_decay: Hyper = 0.0

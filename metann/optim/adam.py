@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -41,6 +42,8 @@ class Adam(ByParameter):
 
     Source: Kingma and Ba 2015, arXiv 1412.6980.
     """
+
+    takes_many: ClassVar[bool] = True
 
     lr: Hyper = 1e-3
     betas: tuple[Hyper, Hyper] = (0.9, 0.999)
@@ -109,6 +112,8 @@ class AdamW(Adam):
 
     Source: Loshchilov and Hutter 2019, arXiv 1711.05101.
     """
+
+    takes_many: ClassVar[bool] = True
 
     weight_decay: Hyper = 1e-2
     decoupled_weight_decay: bool = field(default=True, init=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -30,6 +31,8 @@ class Adamax(ByParameter):
 
     Source: Kingma and Ba 2015, arXiv 1412.6980, section 7.1.
     """
+
+    takes_many: ClassVar[bool] = True
 
     lr: Hyper = 2e-3
     betas: tuple[Hyper, Hyper] = (0.9, 0.999)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from metann.errors import OptimizerError
+from metann.optim import foreach
 from metann.optim.hyper import Place
 from metann.optim.optimizer import Optimizer
 from metann.optim.state import State, fresh, of_parameter
@@ -31,6 +34,10 @@ class ByParameter(Optimizer):
         ...         return param - at(self.lr) * grad.sign(), {}
     """
 
+    takes_many: ClassVar[bool] = False
+    """Whether `update` may be given many parameters as one, for torch's foreach kernels: it uses
+    only what `metann.optim.foreach.Many` has. It is not inherited, as `update` may change."""
+
     def init(self, params: Sequence[Tensor]) -> State:
         """The state before the first step; see `Optimizer`."""
         return fresh(self.slot_names(), [self.start(param) for param in params])
@@ -40,6 +47,13 @@ class ByParameter(Optimizer):
     ) -> tuple[list[Tensor], State]:
         """The parameters after one step, and the new state; see `Optimizer`."""
         self.require_fitting(params, grads, state)
+        if foreach.are_possible() and self._takes_many:
+            together = foreach.chosen(params, grads, state)
+            if together is not None:
+                for index in together:
+                    require_same_shape(index, params[index], grads[index])
+                stepped, slots = foreach.updated(self.update, params, grads, state, together)
+                return stepped, State(state.count + 1, counted(state, grads), slots)
         stepped = list(params)
         slots = {name: list(column) for name, column in state.slots.items()}
         for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
@@ -101,6 +115,10 @@ class ByParameter(Optimizer):
                 `at(self.lr)`.
         """
 
+    @cached_property
+    def _takes_many(self) -> bool:
+        return "takes_many" in vars(type(self)) and foreach.has_one_number_each(self)
+
     def _update_complex(
         self, param: Tensor, grad: Tensor, slots: dict[str, Tensor], number: int, at: Place
     ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -125,9 +143,9 @@ def counted(state: State, grads: Sequence[Tensor | None]) -> tuple[int, ...]:
     )
 
 
-def require_same_shape(index: int, param: Tensor, grad: Tensor) -> None:
+def require_same_shape(index: int, param: Tensor, grad: Tensor | None) -> None:
     """A gradient has the shape of its parameter."""
-    if param.shape != grad.shape:
+    if grad is not None and param.shape != grad.shape:
         raise OptimizerError(
             f"A gradient has the shape of its parameter, but for parameter {index} of shape "
             f"{tuple(param.shape)} there is one of shape {tuple(grad.shape)}. Give the gradients "

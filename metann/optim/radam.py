@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -46,6 +46,8 @@ class RAdam(ByParameter):
 
     Source: Liu et al. 2020, arXiv 1908.03265.
     """
+
+    takes_many: ClassVar[bool] = True
 
     lr: Hyper = 1e-3
     betas: tuple[Hyper, Hyper] = (0.9, 0.999)

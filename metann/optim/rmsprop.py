@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -43,6 +44,8 @@ class RMSprop(ByParameter):
 
     Source: Tieleman and Hinton 2012, Neural networks for machine learning, lecture 6.5.
     """
+
+    takes_many: ClassVar[bool] = True
 
     lr: Hyper = 1e-2
     alpha: Hyper = 0.99

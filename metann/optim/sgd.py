@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from metann.errors import OptimizerError
+from metann.optim import foreach
 from metann.optim.arithmetic import is_zero, minus, penalised, plus
 from metann.optim.by_parameter import ByParameter, counted, require_same_shape
 from metann.optim.hyper import Hyper, Place, require, require_flags
@@ -33,6 +35,8 @@ class SGD(ByParameter):
     Source: Sutskever et al. 2013, On the importance of initialization and momentum in deep
         learning.
     """
+
+    takes_many: ClassVar[bool] = True
 
     lr: Hyper = 1e-3
     momentum: Hyper = 0.0
@@ -69,14 +73,15 @@ class SGD(ByParameter):
         self.require_fitting(params, grads, state)
         if self.maximize:
             lr = -lr
-        stepped: list[Tensor] = []
-        for param, grad in zip(params, grads, strict=True):
-            if grad is None:
-                stepped.append(param)
-            elif param.shape == grad.shape:
-                stepped.append(param.sub(grad, alpha=lr))
-            else:
-                require_same_shape(len(stepped), param, grad)
+        for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
+            if grad is not None and param.shape != grad.shape:
+                require_same_shape(index, param, grad)
+        together = foreach.chosen(params, grads, state) if foreach.are_possible() else None
+        if together is not None:
+            stepped = foreach.minus(params, lr, grads, together)
+        else:
+            pairs = zip(params, grads, strict=True)
+            stepped = [p if grad is None else p.sub(grad, alpha=lr) for p, grad in pairs]
         return stepped, State(state.count + 1, counted(state, grads), state.slots)
 
     def update(

@@ -1,0 +1,83 @@
+"""Inner steps by torch's foreach kernels against a loop over the parameters.
+
+    python benchmarks/foreach_kernels.py
+
+Five steps that keep a graph, and the backward pass through them, for parameters of a number and a
+size: the time together over that of the loop. Both run in one process, one thread, in turn; a
+ratio is taken within each round and the median over the rounds is shown. Below 1, they are faster.
+"""
+
+# torch's types leave some arguments open:
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import Tensor
+
+from metann import optim
+from metann.optim import foreach
+
+SIZES = ((6, 40), (20, 64), (60, 64), (10, 4096), (10, 8192), (20, 16384), (10, 131072))
+STEPS = 5
+
+
+def optimizers() -> dict[str, optim.Optimizer]:
+    return {
+        "SGD": optim.SGD(0.1),
+        "with momentum": optim.SGD(0.1, momentum=0.9),
+        "Adam": optim.Adam(),
+        "RMSprop": optim.RMSprop(),
+        "Adadelta": optim.Adadelta(),
+    }
+
+
+def seconds(optimizer: optim.Optimizer, params: list[Tensor], grads: list[list[Tensor]]) -> float:
+    """Of the steps, and of a backward pass to where they started and to all gradients."""
+    start = time.perf_counter()
+    moved, state = params, optimizer.init(params)
+    for each in grads:
+        moved, state = optimizer.step(moved, each, state)
+    losses = [param.sum() for param in moved]
+    torch.autograd.grad(losses, [*params, *(grad for each in grads for grad in each)])
+    return time.perf_counter() - start
+
+
+def ratio(optimizer: optim.Optimizer, number: int, size: int, rounds: int) -> float:
+    """The time by foreach kernels over that of the loop, the median of some rounds."""
+    params, *grads = (
+        [torch.randn(size, requires_grad=True) for _ in range(number)] for _ in range(STEPS + 1)
+    )
+    found: list[float] = []
+    for _ in range(rounds):
+        times: list[float] = []
+        for least, largest in ((1, 10**9), (10**9, 0)):
+            foreach.LEAST_NUMBER, foreach.LARGEST_MEAN_SIZE = least, largest
+            times.append(seconds(optimizer, params, grads))
+        found.append(times[0] / times[1])
+    return statistics.median(found)
+
+
+def main(rounds: int = 40) -> None:
+    """Print a table of the ratios."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    chosen = foreach.LEAST_NUMBER, foreach.LARGEST_MEAN_SIZE
+    table = Table("parameters", *optimizers(), title="foreach kernels / loop, forward and backward")
+    for number, size in track(SIZES, transient=True):
+        few = max(rounds * 20_000 // (20_000 + number * size), 5)
+        ratios = [ratio(optimizer, number, size, few) for optimizer in optimizers().values()]
+        table.add_row(f"{number} of {size}", *(f"{each:.2f}" for each in ratios))
+    foreach.LEAST_NUMBER, foreach.LARGEST_MEAN_SIZE = chosen
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
