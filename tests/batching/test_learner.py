@@ -126,6 +126,26 @@ def test_second_order_gradients_are_those_of_one_call_a_task():
     torch.testing.assert_close(found, second(torch.stack(alone)))
 
 
+def test_inside_a_gradient_and_a_vmap_of_torch():
+    net, x = normalising(), torch.randn(TASKS, 6, 4)
+    learner, sets = Learner(net), [*sets_of(net).values()]
+
+    def loss(sets: list[Tensor], x: Tensor) -> Tensor:
+        return learner.batched(sets, True, x).pow(3).sum()
+
+    def looped(sets: list[Tensor], x: Tensor) -> Tensor:
+        alone = [learner.functional([w[i] for w in sets], True, x[i]) for i in range(TASKS)]
+        return torch.stack(alone).pow(3).sum()
+
+    torch.testing.assert_close(torch.func.grad(loss)(sets, x), torch.func.grad(looped)(sets, x))
+    two = torch.stack([x, -x])
+    torch.testing.assert_close(
+        torch.vmap(loss, (None, 0))(sets, two), torch.stack([looped(sets, own) for own in two])
+    )
+    with torch.no_grad():
+        assert not learner.batched(sets, True, x).requires_grad
+
+
 def test_a_mode_for_every_submodule_or_the_one_they_are_in():
     net = normalising()
     net[1].eval()
