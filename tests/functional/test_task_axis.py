@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -181,16 +182,44 @@ def test_autocast_lowers_as_in_one_call_a_task(dtype: torch.dtype):
     ("function", "shapes"),
     [
         (F.linear, [(4, 3), (2, 4), (2,)]),
-        (F.linear, [(4, 3), (2, 3), (5,)]),
         (torch.conv2d, [(2, 3, 5, 5), (4, 2, 3, 3), (4,)]),
         (torch.conv2d, [(2, 3, 5, 5), (4, 3, 3, 3), (5,)]),
     ],
 )
-def test_what_does_not_fit_is_still_an_error(function: Any, shapes: list[tuple[int, ...]]):
+def test_what_does_not_fit_is_torchs_error(function: Any, shapes: list[tuple[int, ...]]):
     given = [torch.rand(TASKS, *shape) for shape in shapes]
-
-    with Replacing(), pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError) as expected:
         torch.vmap(function)(*given)
+
+    with Replacing(), pytest.raises(RuntimeError, match=re.escape(str(expected.value))):
+        torch.vmap(function)(*given)
+
+
+def test_a_bias_that_does_not_fit_is_an_error():
+    x, w, b = (torch.rand(TASKS, *shape) for shape in ((4, 3), (2, 3), (5,)))
+
+    with pytest.raises(RuntimeError, match=r"size of the tensor \(2\) must match .* size \(5\)"):
+        torch.vmap(functional.linear)(x, w, b)
+
+
+def test_a_target_of_another_shape_is_warned_of_as_by_torch():
+    x, y = torch.rand(TASKS, 4, 1), torch.rand(TASKS, 4)
+
+    with pytest.warns(UserWarning, match=r"target size .* that is different to the input size"):
+        torch.vmap(functional.mse_loss)(x, y)
+
+
+def test_nested_calls_are_looked_at_by_one_mode():
+    modes: list[int] = []
+
+    class Counting(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            modes.append(len(torch.overrides._get_current_function_mode_stack()))
+            return x
+
+    Learner(nn.Sequential(Counting())).batched([], True, torch.ones(TASKS))
+
+    assert modes == [1]
 
 
 def test_a_layer_of_each_task_is_one_batched_product():
