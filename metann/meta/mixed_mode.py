@@ -29,9 +29,9 @@ def mixed(step: InnerStep, fast: Fast) -> tuple[Fast, Tensor]:
     What the backward pass needs of a step are products of one vector with the Hessian of the loss
     and with its mixed derivatives by the slow weights and whatever else it depends on. Together
     these are the derivative of its gradients along that vector: a pass in forward mode over the
-    loss and its gradient, with no graph of the gradient. It keeps of a step what `recomputed`
-    keeps, and needs less for the one step that it is at. The optimiser's update is differentiated
-    as ever.
+    loss and its gradient, with no graph of the gradient. The optimiser's update is `recomputed`. So
+    memory grows with each step by the weights and the optimiser's state, and by the gradient, if
+    the update's derivative depends on it.
 
     A loss that depends on results of other computations (data or slow weights with a history), or
     writes buffers that have one, is left to `recomputed`: the gradients are the same.
@@ -58,7 +58,9 @@ def mixed(step: InnerStep, fast: Fast) -> tuple[Fast, Tensor]:
     surroundings.left()
     taken = _Taken(step, fast.buffers, surroundings, len(weights))
     gradients = _with_history(taken, found, [*fast.weights, *others])
-    after, state = step.optimizer.step(fast.weights, gradients, fast.state)
+    after, state = recomputed(
+        lambda given: step.optimizer.step(*given), (fast.weights, gradients, fast.state)
+    )
     return Fast(after, state, buffers), losses.detach()
 
 
