@@ -18,9 +18,9 @@ of the curves diverged and are left out of the means; the figure beside this fil
 
 With the curves that diverge the means would be anything: 15,523 after 5 steps for seed 0, 3.83 for
 seed 1. The paper speaks of none. They are a matter of the setting: trained for a single step of
-0.01 on 10 points, the net has a loss on 5 points that is curved by more than 2 / 0.01 = 200 on 82 to
-91% of curves (the largest eigenvalue of the Gauss-Newton matrix; four nets, 6,000 curves: median 250
-to 280, at most 1,750). Further steps of 0.01 overshoot there. Nearly always they end somewhere
+0.01 on 10 points, the net has a loss on 5 points that is curved by more than 2 / 0.01 = 200 on 82
+to 91% of curves (the largest eigenvalue of the Gauss-Newton matrix; four nets, 6,000 curves: median
+250 to 280, at most 1,750). Further steps of 0.01 overshoot there. Nearly always they end somewhere
 flatter; where the amplitude is large and the points crowd at one end, they may not.
 
 The net starts from torch's own initial weights; `--original-init` takes those of the paper's code,
