@@ -107,24 +107,28 @@ def _tried(
     """In one pass; in a loop if torch refuses, or an operation says that this is faster.
 
     Whether an error comes from batching its words do not always say. What fails in a loop as well
-    is the function's own.
+    is the function's own. The loop begins when the error is let go: it holds on to the graph of the
+    attempt.
     """
+    slower, refusal = "", ""
     try:
         with asking():
             return called_at_once(function, given, randomness)
     except MetannError:
         raise
     except SlowerAtOnceError as error:
-        way.loops = True
-        logger.info("%s is called once for each of %d tasks: %s", name, given.tasks, error)
-        return called_in_turn(function, given, randomness)
+        slower = str(error)
     except RuntimeError as error:
-        refusal = error
+        refusal = _first_sentence(error)
+    if slower:
+        way.loops = True
+        logger.info("%s is called once for each of %d tasks: %s", name, given.tasks, slower)
+        return called_in_turn(function, given, randomness)
     result = called_in_turn(function, given, randomness)
     way.loops = True
     warnings.warn(
         f"one pass over {given.tasks} tasks was asked for, but {name} cannot be batched: "
-        f"{_first_sentence(refusal)}. From now on it is called once a task, with the same results. "
+        f"{refusal}. From now on it is called once a task, with the same results. "
         'It may stay so: warnings.simplefilter("ignore", LoopWarning).',
         LoopWarning,
         stacklevel=4,

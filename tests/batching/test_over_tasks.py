@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from metann.batching import How, Way, over_tasks
 from metann.errors import ArgumentError, BatchingError, LoopWarning
+from metann.functional.slower import SlowerAtOnceError
 
 EVERY_WAY: tuple[How, ...] = ("auto", "vectorised", "loop")
 every_way = pytest.mark.parametrize("how", EVERY_WAY)
@@ -135,6 +137,26 @@ def test_what_cannot_be_batched_is_looped_over_and_said_once():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         torch.testing.assert_close(over_tasks(read, x), found)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, SlowerAtOnceError])
+def test_what_an_attempt_has_made_is_gone_when_the_loop_begins(error: type[Exception]):
+    made: list[weakref.ref[Tensor]] = []
+    living: list[bool] = []
+
+    def call(x: Tensor) -> Tensor:
+        result = x.sin()
+        living.extend(reference() is not None for reference in made)
+        made.append(weakref.ref(result))
+        if len(made) == 1:
+            raise error("not in one pass")
+        return x.detach()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LoopWarning)
+        over_tasks(call, torch.randn(2, 3))
+
+    assert living == [False, False, False]
 
 
 def test_a_way_remembers_a_refusal_for_functions_made_anew():

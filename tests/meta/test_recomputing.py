@@ -274,6 +274,24 @@ def test_a_step_in_one_pass_stays_so_when_a_later_loss_has_turned_to_a_loop(
     torch.testing.assert_close(gradients(**way), gradients(), **CLOSE)
 
 
+@pytest.mark.parametrize("way", [{"checkpoint": True}, {"mixed_mode": True}])
+def test_the_first_backward_pass_after_a_refusal_to_batch(way: dict[str, bool]) -> None:
+    model, (support, query) = NETS["mlp"](), stacked(draw_tasks())
+
+    def evaluator(adapted: nn.Module, data: Data) -> Tensor:
+        loss = classification(adapted, data)
+        loss.item()  # which cannot be batched
+        return loss
+
+    def gradients(**settings: bool) -> tuple[Tensor, ...]:
+        maml = MAML(model, 2, 2, 0.3, evaluator, **settings)
+        with pytest.warns(LoopWarning, match=r"cannot be batched"):
+            losses = maml.task_losses(support, query)
+        return torch.autograd.grad(losses.sum(), [*model.parameters()])
+
+    torch.testing.assert_close(gradients(**way), gradients(), **CLOSE)
+
+
 def test_a_long_chain_of_steps_is_freed() -> None:
     def step(x: Tensor) -> Tensor:
         (slope,) = torch.autograd.grad(x.sin().sum(), x, create_graph=True)
