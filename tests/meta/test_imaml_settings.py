@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from metann import optim
 from metann.errors import ArgumentError, LinearSolveError, OptimizerError
-from metann.meta import IMAML, MAML, TaskLosses
+from metann.meta import IMAML, MAML, TaskLosses, conjugate_gradient
 
 CLOSE = {"rtol": 1e-8, "atol": 1e-10}
 
@@ -200,9 +200,29 @@ def test_a_strength_too_low_for_the_curvature_of_the_loss() -> None:
     model = nn.Linear(2, 1, bias=False)
     nn.init.constant_(model.weight, 0.01)
     x = torch.randn(4, 9, 2)
-    weak = IMAML(model, 0, 0, RATE, saddle, strength=0.1)
-    strong = IMAML(model, 0, 0, RATE, saddle, strength=10.0)
+    weak = IMAML(model, 0, 0, RATE, saddle, strength=0.1, solver=conjugate_gradient)
+    strong = IMAML(model, 0, 0, RATE, saddle, strength=10.0, solver=conjugate_gradient)
 
     strong.task_losses(x, x).sum().backward()
     with pytest.raises(LinearSolveError, match=r"for 4 of 4 tasks, .* Make the proximal term"):
         weak.task_losses(x, x).sum().backward()
+
+
+def test_a_net_that_is_not_convex_trains_nevertheless() -> None:
+    """A task keeps what it has reached before the curvature is negative: here nothing."""
+    signs = torch.tensor([1.0, -1.0])[:, None, None]
+
+    def evaluator(model: nn.Module, data: Tensor) -> Tensor:
+        return (data * model(torch.ones(1, 1)).square()).mean()
+
+    model = nn.Linear(1, 1, bias=False)
+    convex, both = signs[:1], signs
+    imaml = IMAML(model, 0, 0, RATE, evaluator, strength=1.0)
+
+    gradients = [
+        torch.autograd.grad(imaml.task_losses(support, 1 + 0 * support).sum(), model.weight)
+        for support in (convex, both)
+    ]
+
+    torch.testing.assert_close(gradients[0], (2 * model.weight.detach() / 3,))
+    torch.testing.assert_close(gradients[1], gradients[0])
