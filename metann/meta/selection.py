@@ -24,11 +24,17 @@ class Selection:
 
     Attributes:
         clear_filter: of the modules whose own parameters adapt.
-        names: of parameters, or of submodules with all that is in them; None for all.
+        names: of parameters, or of submodules with all that is in them; None for all. A string is
+            one name.
     """
 
     clear_filter: Filter = every_module
     names: Collection[str] | None = None
+
+    def __post_init__(self) -> None:
+        """A string is a collection, of its letters."""
+        if isinstance(self.names, str):
+            object.__setattr__(self, "names", (self.names,))
 
     def __call__(self, model: nn.Module) -> dict[str, Tensor]:
         """The parameters that adapt, by name, in the order of `model.named_parameters()`.

@@ -47,9 +47,10 @@ def assert_is(maml: MAML[Any], tasks: list[Task], expected: references.Outcome) 
         (["0.weight", "4"], ["0.weight", "4.weight", "4.bias"]),
         (["2"], ["2.weight", "2.bias"]),
         (["4.bias"], ["4.bias"]),
+        ("4.bias", ["4.bias"]),
     ],
 )
-def test_T31_by_names(names: list[str], expected: list[str]) -> None:
+def test_T31_by_names(names: str | list[str], expected: list[str]) -> None:
     """Slow weights are meta-trained all the same."""
     model, tasks = deeper(), draw_tasks()
     rates = constant(model, 3, 0.3, expected)
