@@ -53,10 +53,10 @@ class IMAML(MAML[DataT]):
         evaluator: `(model, data) -> loss`; twice differentiable in the weights.
         strength: lambda in the paper, where it is 2 or 0.5. One value, or one a parameter that
             adapts; an `nn.Parameter` is meta-learned.
-        solver: of the linear system, as in `implicit_solution`. The paper's is
-            `functools.partial(conjugate_gradient, steps=5, tolerance=None)`. The Hessian plus
+        solver: of the linear system, as in `implicit_solution`; with the number of steps of the
+            paper it is `functools.partial(STOPPING, steps=5, tolerance=None)`. The Hessian plus
             lambda should be positive definite, but that of a net seldom is: on the sinusoids of
-            MAML, with lambda = 2, half of the tasks have a direction where it is not. Going on
+            MAML, with lambda = 2, half of the tasks had a direction where it was not. Going on
             regardless, as the paper does, learned less in short runs than stopping there. So the
             default stops; `conjugate_gradient` itself raises an error.
         optimizer: any inner optimiser that does not change where the minimum lies. Nothing in it
@@ -98,18 +98,25 @@ class IMAML(MAML[DataT]):
         )
         _require_no_part_in_the_minimum(self.optimizer)
         require("strength", strength)
-        self.strength = strength
+        # In a tuple, or it would be registered a second time.
+        self._given = (strength,)
         self.solver = solver
         for name, value in parameters_in(strength, "strength"):
             self._learned[name.replace(".", "_")] = value
             self.hyper_parameters[name.replace(".", "_")] = value
 
+    @property
+    def strength(self) -> Each:
+        """Of the proximal term: what was given, with what stands there now for a Parameter."""
+        return cast("Each", replaced(self._given[0], self.learned_now()))
+
     @override
     def inner_loop(self, how: Way | None) -> ProximalLoop:
         """The loop with these settings: over all tasks in some way, or for one (None)."""
         loop = super().inner_loop(how)
-        strength = cast("Each", replaced(self.strength, self.learned_now()))
-        return ProximalLoop(loop.objective, loop.optimizer, strength=strength, solver=self.solver)
+        return ProximalLoop(
+            loop.objective, loop.optimizer, strength=self.strength, solver=self.solver
+        )
 
     @override
     def losses_by_step(self, support: DataT, query: DataT, steps: int | None = None) -> Tensor:
