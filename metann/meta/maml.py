@@ -103,23 +103,40 @@ class MAML(nn.Module, Generic[DataT]):
         self.steps_eval = steps_eval
         self.evaluator = evaluator
         self.first_order = first_order
-        self.optimizer = _optimizer(lr, optimizer)
         self.selection = Selection(clear_filter, names)
         self.way = Way(tasks)
         self.checkpoint = checkpoint
         self.mixed_mode = mixed_mode
         self._statistics = Statistics(buffers)
         self._is_looked_at = False
-        self.hyper_parameters = nn.ParameterDict(
-            {
-                name.replace(".", "_"): value
-                for name, value in self.optimizer.hyper_parameters().items()
-            }
-        )
+        self.optimizer = _optimizer(lr, optimizer)
         self._learner = learner_of(model)
 
     if TYPE_CHECKING:
         __call__: Called  # pyright: ignore[reportIncompatibleMethodOverride]
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The inner optimiser; another one may be set, and is learned from then on."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
+        self.hyper_modules = nn.ModuleList(optimizer.hyper_modules())
+        self._learned = {
+            name.replace(".", "_"): value for name, value in optimizer.hyper_parameters().items()
+        }
+        self.hyper_parameters = nn.ParameterDict(self._learned)
+
+    def learned_now(self) -> dict[int, Tensor]:
+        """What stands in `hyper_parameters` in the place of those that were registered there.
+
+        By the identity of these: a state dict may have been assigned, torch.func.functional_call
+        may be at work, or a parametrization registered.
+        """
+        pairs = ((own, self.hyper_parameters[name]) for name, own in self._learned.items())
+        return {id(own): value for own, value in pairs if value is not own}
 
     @property
     def steps(self) -> int:
@@ -192,7 +209,11 @@ class MAML(nn.Module, Generic[DataT]):
         objective = Objective(
             self._current_learner(), self.evaluator, params, adapting, how, self.at_step
         )
-        optimizer = self.optimizer if how is None else with_task_axis(self.optimizer)
+        optimizer, others = self.optimizer, self.learned_now()
+        if others:
+            optimizer = optimizer.with_hyper_parameters(others)
+        if how is not None:
+            optimizer = with_task_axis(optimizer)
         return InnerLoop(objective, optimizer, self.first_order, self._taking())
 
     def _taking(self) -> Taking:
@@ -253,6 +274,14 @@ def _require_steps(**steps: object) -> None:
 def _optimizer(lr: Hyper | None, optimizer: Optimizer | None) -> Optimizer:
     if optimizer is None and lr is not None:
         return SGD(lr=lr)
+    given: object = optimizer
+    if given is not None and not isinstance(given, Optimizer):
+        kind = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
+        raise ArgumentError(
+            f"optimizer must be one of metann.optim, got {kind}. Give an instance, as "
+            "metann.optim.Adam(lr=0.01), or the first of the pair that "
+            "metann.optim.from_torch(torch_optimizer) returns; its state is not taken over."
+        )
     if optimizer is not None and lr is None:
         return optimizer
     raise ArgumentError(

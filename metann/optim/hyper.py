@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import TypeAlias, cast
@@ -131,6 +131,19 @@ def parameters_in(hyper: object, name: str) -> Iterator[tuple[str, nn.Parameter]
         values = cast("Sequence[object]", inside)
         for index in range(len(values)):
             yield from parameters_in(values[index], f"{name}.{index}")
+
+
+def replaced(hyper: object, by: Mapping[int, Tensor]) -> object:
+    """The same hyper-parameter with other tensors for some `nn.Parameter`s, by their identity."""
+    if isinstance(hyper, nn.Parameter):
+        return by.get(id(hyper), hyper)
+    if isinstance(hyper, PerStep):
+        return PerStep([cast("Each", replaced(value, by)) for value in hyper.values])
+    if isinstance(hyper, (list, tuple, nn.ParameterList)):
+        values = cast("Sequence[object]", hyper)
+        inside = [replaced(values[index], by) for index in range(len(values))]
+        return tuple(inside) if isinstance(hyper, tuple) else inside
+    return hyper
 
 
 def require(name: str, hyper: object, low: float = 0.0, below: float = inf) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 from torch import Tensor, nn
+from typing_extensions import Self
 
-from metann.optim.hyper import parameters_in
+from metann.optim.hyper import parameters_in, replaced
 from metann.optim.state import State
 
 
@@ -56,3 +57,16 @@ class Optimizer(ABC):
         """Every `nn.Parameter` among the hyper-parameters, by name: "lr", "lr.3", "betas.0"."""
         named = ((field.name, getattr(self, field.name)) for field in fields(self))
         return {name: found for key, value in named for name, found in parameters_in(value, key)}
+
+    def hyper_modules(self) -> list[nn.Module]:
+        """The modules that it is made of, as a transform of gradients may be one."""
+        return []
+
+    def with_hyper_parameters(self, by: Mapping[int, Tensor]) -> Self:
+        """The same optimiser with other tensors for some of its `nn.Parameter`s.
+
+        Args:
+            by: the tensors, by the identity of the parameters.
+        """
+        values = {field.name: replaced(getattr(self, field.name), by) for field in fields(self)}
+        return replace(self, **values)

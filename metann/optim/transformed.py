@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from typing import ClassVar, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, ClassVar, TypeAlias, cast
 
 from torch import Tensor, nn
+from typing_extensions import Self
 
 from metann.errors import ArgumentError, OptimizerError
-from metann.optim.hyper import parameters_in
+from metann.optim.hyper import parameters_in, replaced
 from metann.optim.optimizer import Optimizer
 from metann.optim.state import State
 
@@ -80,11 +81,25 @@ class Transformed(Optimizer):
         return self.optimizer.step(params, changed, state)
 
     def hyper_parameters(self) -> dict[str, nn.Parameter]:
-        """Those of the optimiser, and those of the transforms: "transforms.0.max_norm"."""
+        """Those of the optimiser, and those of the transforms: "transforms.0.max_norm".
+
+        Those of a transform that is a module are in the module; see `hyper_modules`.
+        """
         found = self.optimizer.hyper_parameters()
         for index, transform in enumerate(self.transforms):
             found.update(parameters_of(transform, f"transforms.{index}"))
         return found
+
+    def hyper_modules(self) -> list[nn.Module]:
+        """The transforms that are modules."""
+        own = [part for part in self.transforms if isinstance(part, nn.Module)]
+        return [*self.optimizer.hyper_modules(), *own]
+
+    def with_hyper_parameters(self, by: Mapping[int, Tensor]) -> Self:
+        """The same with other tensors for some `nn.Parameter`s; modules are left alone."""
+        transforms = tuple(_with(transform, by) for transform in self.transforms)
+        inner = self.optimizer.with_hyper_parameters(by)
+        return replace(self, optimizer=inner, transforms=transforms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,12 +110,18 @@ class TransformedByTask(Transformed):
 
 
 def parameters_of(transform: object, name: str) -> dict[str, nn.Parameter]:
-    """Every `nn.Parameter` of a module or in the fields of a dataclass, by name."""
-    if isinstance(transform, nn.Module):
-        return {f"{name}.{key}": value for key, value in transform.named_parameters()}
-    if not is_dataclass(transform):
+    """Every `nn.Parameter` in the fields of a dataclass, by name."""
+    if not is_dataclass(transform) or isinstance(transform, nn.Module):
         return {}
     named = (
         (f"{name}.{field.name}", getattr(transform, field.name)) for field in fields(transform)
     )
     return {key: found for path, value in named for key, found in parameters_in(value, path)}
+
+
+def _with(transform: Transform, by: Mapping[int, Tensor]) -> Transform:
+    value: Any = transform
+    if not is_dataclass(value) or isinstance(value, (nn.Module, type)):
+        return transform
+    values = {field.name: replaced(getattr(value, field.name), by) for field in fields(value)}
+    return cast("Transform", replace(value, **values))
