@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -47,9 +47,12 @@ def arguments_of(
     """
     leaves: list[Any] = []
     together = taken_apart(args, leaves)
-    axes = _axes_of(args, leaves, in_dims)
-    if any(not isinstance(leaf, Tensor) and _hides_tensors(leaf) for leaf in leaves):
-        raise BatchingError(_out_of_sight(_named(args, names)))
+    asked = _asked_for(args, leaves, in_dims)
+    if any(map(_is_out_of_sight, leaves, asked)):
+        raise BatchingError(_out_of_sight(_named(args, names), asked))
+    axes = [
+        axis if isinstance(leaf, Tensor) else None for leaf, axis in zip(leaves, asked, strict=True)
+    ]
     try:
         sizes = {
             leaf.shape[axis] for leaf, axis in zip(leaves, axes, strict=True) if axis is not None
@@ -61,10 +64,10 @@ def arguments_of(
     return Arguments(leaves, axes, sizes.pop(), together)
 
 
-def _axes_of(args: tuple[Any, ...], leaves: Sequence[Any], in_dims: Axes) -> list[int | None]:
-    """The axis of each leaf."""
+def _asked_for(args: tuple[Any, ...], leaves: Sequence[Any], in_dims: Axes) -> list[int | None]:
+    """The axis that `in_dims` says for each leaf, whether it is a tensor or not."""
     if isinstance(in_dims, int):
-        return [in_dims if isinstance(leaf, Tensor) else None for leaf in leaves]
+        return [in_dims] * len(leaves)
     if len(in_dims) != len(args):
         raise ArgumentError(
             f"in_dims must be a number, or a number or None for each of the {len(args)} arguments, "
@@ -73,10 +76,7 @@ def _axes_of(args: tuple[Any, ...], leaves: Sequence[Any], in_dims: Axes) -> lis
     spread: list[int | None] = []
     for argument, axis in zip(args, in_dims, strict=True):
         spread += [axis] * number_of_leaves(argument)
-    return [
-        axis if isinstance(leaf, Tensor) else None
-        for leaf, axis in zip(leaves, spread, strict=True)
-    ]
+    return spread
 
 
 def require_constant(value: object) -> None:
@@ -93,19 +93,53 @@ def require_constant(value: object) -> None:
         )
 
 
-def _hides_tensors(value: object) -> bool:
-    """Whether it is an object with tensors that a pytree does not know; modules are shared."""
-    if isinstance(value, (*_CONSTANTS, nn.Module)) or callable(value):
+def _is_out_of_sight(leaf: object, axis: int | None) -> bool:
+    """Whether a task would get all of what is to be divided among the tasks."""
+    return axis is not None and not isinstance(leaf, Tensor) and _hides(leaf, set())
+
+
+def _hides(value: object, seen: set[int]) -> bool:
+    """Whether there are tensors or arrays in what a pytree does not know; modules are shared."""
+    if isinstance(value, (*_CONSTANTS, range, nn.Module)) or callable(value) or id(value) in seen:
         return False
-    return any(isinstance(held, Tensor) for held in getattr(value, "__dict__", {}).values())
+    if isinstance(value, (Tensor, Iterator)) or _is_array(value):
+        return True
+    seen.add(id(value))
+    return any(_hides(held, seen) for held in _held(value))
 
 
-def _out_of_sight(leaves: Sequence[tuple[str, Any]]) -> str:
-    name, value = next((name, leaf) for name, leaf in leaves if _hides_tensors(leaf))
+def _is_array(value: object) -> bool:
+    """Whether it is of numpy, or like it; a number of numpy's is a number."""
+    return hasattr(value, "__array__") and getattr(value, "ndim", 0) > 0
+
+
+def _held(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return cast("Mapping[object, object]", value).values()
+    if isinstance(value, (Sequence, Set)):
+        return cast("Collection[object]", value)
+    slots: str | Iterable[str] = getattr(type(value), "__slots__", ())
+    names = (slots,) if isinstance(slots, str) else slots
+    own: dict[str, object] = getattr(value, "__dict__", {})
+    return [*own.values(), *(getattr(value, name, None) for name in names)]
+
+
+def _out_of_sight(leaves: Sequence[tuple[str, Any]], asked: Sequence[int | None]) -> str:
+    name, value = next(
+        named for named, axis in zip(leaves, asked, strict=True) if _is_out_of_sight(named[1], axis)
+    )
+    kind = type(value).__name__
+    found = f"{kind} with tensors in it at {name}"
+    remedy = "Give its tensors, or make its class known by torch.export.register_dataclass."
+    if isinstance(value, Mapping):
+        remedy = "Give dict(...) of it."
+    elif isinstance(value, Iterator):
+        found, remedy = f"{kind} at {name}, which one task would use up", "Give list(...) of it."
+    elif _is_array(value):
+        found, remedy = f"{kind} at {name}", "Give torch.as_tensor(...) of it."
     return (
         "tensors with a task axis must stand in lists, tuples, dicts and other pytrees, got a "
-        f"{type(value).__name__} with tensors in it at {name}. Give its tensors, or make its class "
-        "known by torch.export.register_dataclass."
+        f"{found}. {remedy}"
     )
 
 

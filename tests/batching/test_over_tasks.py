@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 import weakref
+from collections import UserDict, UserList
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -253,6 +254,59 @@ def test_tensors_that_cannot_be_seen_are_no_arguments_and_no_results(how: How):
         match=r"returned for all tasks must be tensors, .*, got Batch\. Return the tensors",
     ):
         over_tasks(Batch, torch.ones(3), how=how)
+
+
+class Held:
+    """A batch in the attributes of an object."""
+
+    __slots__ = ("batch",)
+
+    def __init__(self, batch: object) -> None:
+        self.batch = batch
+
+
+class Named(dict[str, Tensor]):
+    """A dict that is no pytree, as its class is another."""
+
+
+X = torch.ones(3, 2)
+OUT_OF_SIGHT: list[tuple[object, str]] = [
+    (
+        UserDict(x=X),
+        r"UserDict with tensors in it at args\[1\]\[0\]\. Give dict\(\.\.\.\) of it\.$",
+    ),
+    (Named(x=X), r"Named with tensors in it at args\[1\]\[0\]\. Give dict\("),
+    (UserList([X]), r"UserList with tensors in it at args\[1\]\[0\]\. Give its tensors,"),
+    (X.numpy(), r"ndarray at args\[1\]\[0\]\. Give torch\.as_tensor\(\.\.\.\) of it\.$"),
+    (UserDict(x=X.numpy()), r"UserDict with tensors in it at args\[1\]\[0\]\. Give dict\("),
+    (iter([X]), r"list_iterator at args\[1\]\[0\], which one task would use up\. Give list\("),
+    ({X}, r"set with tensors in it at args\[1\]\[0\]\. Give its tensors,"),
+    (Held(X), r"Held with tensors in it at args\[1\]\[0\]\. Give its tensors,"),
+    (Held({"x": [X]}), r"Held with tensors in it at args\[1\]\[0\]\. Give its tensors,"),
+    (Held(Held(X)), r"Held with tensors in it at args\[1\]\[0\]\. Give its tensors,"),
+]
+
+
+@every_way
+@pytest.mark.parametrize(("hidden", "found"), OUT_OF_SIGHT)
+def test_no_task_is_given_the_tensors_of_all(hidden: object, found: str, how: How):
+    with pytest.raises(BatchingError, match=rf"must stand in lists, .* pytrees, got a {found}"):
+        over_tasks(lambda x, _: x, X, (hidden,), how=how)
+
+
+@every_way
+def test_what_hides_no_tensors_or_is_shared_passes_through(how: How):
+    itself = Held(None)
+    itself.batch = [itself, UserDict(size=3), range(2), X.numpy()[0, 0], {"a"}]
+    shared = UserDict(x=X)
+
+    def call(x: Tensor, settings: Held, shared: UserDict[str, Tensor]) -> Tensor:
+        assert settings is itself
+        return x * shared["x"].sum()
+
+    found = over_tasks(call, X, itself, shared, how=how, in_dims=(0, 0, None))
+
+    torch.testing.assert_close(found, X * X.sum())
 
 
 def test_modules_and_functions_are_shared_by_all_tasks():
