@@ -96,6 +96,8 @@ def main(
     if "RANK" in os.environ:  # set by torchrun
         init_process_group("gloo")  # "nccl" for one GPU a process
         rank, processes = get_rank(), get_world_size()
+    if TASKS_AN_ITERATION % processes:  # The mean of means is the mean of all if shares are equal.
+        raise typer.BadParameter(f"{TASKS_AN_ITERATION} tasks cannot be shared by {processes}.")
     maml = make_maml(seed)
     meta_train(maml, iterations, seed, rank, processes)
     if rank == 0:

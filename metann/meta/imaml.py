@@ -61,7 +61,7 @@ class IMAML(MAML[DataT]):
             default stops; `conjugate_gradient` itself raises an error.
         optimizer: any inner optimiser that does not change where the minimum lies. Nothing in it
             is meta-learned, as the minimum is the same for all its settings.
-        settings: as in `MAML`.
+        settings: as in `MAML`; no step keeps a graph, with or without checkpoint or mixed_mode.
 
     Raises:
         ArgumentError: a `TypeError`; the optimizer has a weight decay, or something to be learned.

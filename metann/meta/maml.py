@@ -5,14 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import Self, override
 
 from metann.batching import How, Way, over_tasks
-from metann.errors import ArgumentError, StatisticsWarning
+from metann.batching.axes import arguments_of
+from metann.errors import ArgumentError, BatchingError, StatisticsWarning
 from metann.functional.transforms import is_compiling
 from metann.learner import Learner
 from metann.meta.adapted import Adapted
@@ -37,7 +38,7 @@ class MAML(nn.Module, Generic[DataT]):
     """Adapts a model to tasks by gradient steps that can be differentiated.
 
     In train mode it takes `steps_train` steps, in eval mode `steps_eval`; the model is in the mode
-    that its modules are in. The model is never changed.
+    that its modules are in. The model is never changed, but where `buffers` says so.
 
     Args:
         model: any module.
@@ -61,7 +62,8 @@ class MAML(nn.Module, Generic[DataT]):
         buffers: each task has running statistics of its own, which begin with the model's. "copy"
             leaves the model's as they are: if it has a batch normalisation, keep that in train
             mode, or it will use the statistics that it began with. "writeback" makes them, in
-            train mode, the mean over the tasks of what `task_losses` has left.
+            train mode, the mean over the tasks of what `task_losses` has left; it is then not to
+            be called by several threads.
 
     Raises:
         ArgumentError: a `TypeError`; an argument is of a kind that makes no sense.
@@ -105,6 +107,11 @@ class MAML(nn.Module, Generic[DataT]):
         self.first_order = first_order
         self.selection = Selection(clear_filter, names)
         self.way = Way(tasks)
+        if checkpoint and mixed_mode:
+            raise ArgumentError(
+                "an inner step is computed again in one way, got checkpoint=True and "
+                "mixed_mode=True. Choose one of them; the gradients are the same."
+            )
         self.checkpoint = checkpoint
         self.mixed_mode = mixed_mode
         self._statistics = Statistics(buffers)
@@ -143,6 +150,11 @@ class MAML(nn.Module, Generic[DataT]):
         """Inner steps in the mode that it is in."""
         return self.steps_train if self.training else self.steps_eval
 
+    def _count(self, steps: int | None) -> int:
+        if steps is not None:
+            _require_steps(steps=steps)
+        return self.steps if steps is None else steps
+
     @override
     def forward(self, data: DataT) -> DependentModule:
         """A model adapted to `data`, the support set of one task; see `adapt`."""
@@ -158,7 +170,7 @@ class MAML(nn.Module, Generic[DataT]):
         """
         loop = self.inner_loop(None)
         fast = loop.start(data) if start is None else start.fast
-        fast, losses = loop.run(fast, data, self.steps if steps is None else steps)
+        fast, losses = loop.run(fast, data, self._count(steps))
         return self._adapted(loop.objective, fast, losses)
 
     def task_losses(self, support: DataT, query: DataT, steps: int | None = None) -> Tensor:
@@ -178,7 +190,8 @@ class MAML(nn.Module, Generic[DataT]):
 
     def _over_tasks(self, function: Losses, support: Any, query: Any, steps: int | None) -> Tensor:
         """Call a function of an inner loop for all tasks together, or for one after the other."""
-        count = self.steps if steps is None else steps
+        count = self._count(steps)
+        _require_same_tasks(support, query)
 
         def one(support: Any, query: Any) -> Tensor:
             return function(self.inner_loop(None), support, query, count)
@@ -239,9 +252,9 @@ class MAML(nn.Module, Generic[DataT]):
         if found := without_data(self.model, self.at_step(0)):
             warnings.warn(
                 f"the model is in eval mode, so {found[0]} is to use its running statistics, but "
-                "these have never seen data. Make MAML with buffers='writeback' to let them follow "
-                "the tasks in train mode, or call maml.model.train() after maml.eval() to use "
-                "those of each batch.",
+                "these have never seen data. Make MAML with buffers='writeback', and task_losses "
+                "lets them follow the tasks in train mode, or call maml.model.train() after "
+                "maml.eval() to use those of each batch.",
                 StatisticsWarning,
                 stacklevel=5,
             )
@@ -271,10 +284,19 @@ def _require_steps(**steps: object) -> None:
             )
 
 
+def _require_same_tasks(support: Any, query: Any) -> None:
+    numbers = [arguments_of((data,), 0).tasks for data in (support, query) if data is not None]
+    if len(set(numbers)) > 1:
+        raise BatchingError(
+            "each task has a support and a query set, got the support sets of "
+            f"{numbers[0]} tasks and the query sets of {numbers[1]}. Give both for the same tasks."
+        )
+
+
 def _optimizer(lr: Hyper | None, optimizer: Optimizer | None) -> Optimizer:
     if optimizer is None and lr is not None:
         return SGD(lr=lr)
-    given: object = optimizer
+    given = cast("object", optimizer)
     if given is not None and not isinstance(given, Optimizer):
         kind = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
         raise ArgumentError(

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from metann import optim
-from metann.errors import ArgumentError, SubstitutionError
+from metann.errors import ArgumentError, BatchingError, SubstitutionError
 from metann.meta import ANIL, MAML, MAMLPlusPlus, MetaSGD, Reptile
 from metann.meta.settings import Settings
 
@@ -134,6 +134,26 @@ def test_a_loss_apart_from_the_model_is_an_error() -> None:
 
 
 # ── by which optimiser ───────────────────────────────────────────────────────────────────────
+
+
+NET = mlp()
+BY_TORCH = torch.optim.SGD(NET.parameters(), lr=0.1)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "found"),
+    [
+        (optim.from_torch(BY_TORCH), "tuple"),
+        (BY_TORCH, "SGD"),
+        (optim.SGD, "the class SGD"),
+        (0.1, "float"),
+    ],
+)
+def test_an_optimizer_that_is_none_of_ours_is_an_error(optimizer: Any, found: str) -> None:
+    with pytest.raises(
+        ArgumentError, match=rf"must be one of metann\.optim, got {found}\. Give .*from_torch"
+    ):
+        MAML(NET, 1, 1, None, classification, optimizer=optimizer)
 
 
 def by_adam(
@@ -335,3 +355,40 @@ def test_the_way_a_step_is_differentiated_changes_nothing_in_relatives(
         found.append((losses.detach(), gradients, dict(maml.named_buffers())))
 
     torch.testing.assert_close(found[0], found[1], **CLOSE)
+
+
+def test_support_and_query_sets_are_of_the_same_tasks() -> None:
+    maml, x = MAML(nn.Linear(4, 2), 1, 1, 0.1, squared), torch.randn(3, 5, 4)
+
+    with pytest.raises(BatchingError, match=r"support sets of 3 tasks and the query sets of 2\."):
+        maml.task_losses(x, x[:2])
+
+
+@pytest.mark.parametrize("steps", [-1, 1.5, True])
+def test_a_number_of_steps_is_a_number(steps: object) -> None:
+    maml, support = MAML(nn.Linear(4, 2), 1, 1, 0.1, squared), torch.randn(3, 5, 4)
+
+    for call in (
+        lambda: maml.adapt(support, steps),
+        lambda: maml.task_losses(support, support, steps),
+    ):
+        with pytest.raises(ArgumentError, match=r"steps must be a number of steps, got"):
+            call()
+
+
+def test_a_step_is_computed_again_in_one_way() -> None:
+    with pytest.raises(
+        ArgumentError, match=r"got checkpoint=True and mixed_mode=True\. Choose one"
+    ):
+        MAML(nn.Linear(4, 2), 1, 1, 0.1, squared, checkpoint=True, mixed_mode=True)
+
+
+def test_inference_mode_is_answered_with_no_grad() -> None:
+    maml, support = MAML(nn.Linear(4, 2), 1, 1, 0.1, squared), torch.randn(5, 4)
+
+    with torch.inference_mode(), pytest.raises(ArgumentError, match=r"Use torch\.no_grad\(\)"):
+        maml(support)
+
+
+def squared(model: nn.Module, x: Tensor) -> Tensor:
+    return model(x).square().mean()
