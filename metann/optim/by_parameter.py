@@ -49,7 +49,7 @@ class ByParameter(Optimizer):
         self.require_fitting(params, grads, state)
         if foreach.are_possible() and self._takes_many:
             together = foreach.chosen(params, grads, state)
-            if together is not None:
+            if together:
                 for index in together:
                     require_same_shape(index, params[index], grads[index])
                 stepped, slots = foreach.updated(self.update, params, grads, state, together)

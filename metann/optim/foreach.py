@@ -1,6 +1,6 @@
-"""torch's foreach kernels: one call for many small tensors, where that is faster and right.
+"""torch's foreach kernels: one call for many small tensors, where nothing is differentiated.
 
-See the README of this folder for what was measured.
+With a graph they keep twice as much in memory; the README of this folder says what was measured.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ def _addcmul(input: Many, tensor1: Many, tensor2: Many, *, value: float = 1) -> 
 
 
 def _addcdiv(input: Many, tensor1: Many, tensor2: Many, *, value: float = 1) -> Many:
-    # Its own backward pass (torch 2.13) raises where there are more tensors than they have rows.
-    return _add(input, tensor1 / tensor2, alpha=value)
+    found = _torch._foreach_addcdiv(input.tensors, tensor1.tensors, tensor2.tensors, value)
+    return Many(found)
 
 
 def _maximum(input: Many, other: Many) -> Many:
@@ -169,32 +169,38 @@ def updated(
 
 
 def are_possible() -> bool:
-    """Whether foreach kernels are right here.
+    """Whether foreach kernels may be called here.
 
-    They are not inside torch's transforms, as they have no rule for vmap, nor inside its compiler,
-    which fuses operations by itself.
+    They may not inside torch's transforms, as they have no rule for vmap; its compiler fuses
+    operations by itself.
     """
     return not (is_compiling() or in_any_transform())
 
 
-def chosen(
-    params: Sequence[Tensor], grads: Sequence[Tensor | None], state: State
-) -> list[int] | None:
-    """The parameters with a gradient, if they can be taken together, and faster so; or None."""
+def chosen(params: Sequence[Tensor], grads: Sequence[Tensor | None], state: State) -> list[int]:
+    """The parameters with a gradient, if they can be taken together, and faster so; or none."""
     indices = [index for index, grad in enumerate(grads) if grad is not None]
-    if len(indices) < LEAST_NUMBER:
-        return None
+    if len(indices) < LEAST_NUMBER or has_graph(params, grads, state):
+        return []
     dtype, number = params[indices[0]].dtype, state.steps[indices[0]]
     size = 0
     for index in indices:
         param = params[index]
         is_sparse = cast("Tensor", grads[index]).layout != torch.strided
         if is_sparse or param.dtype != dtype or state.steps[index] != number:
-            return None
+            return []
         size += param.numel()
     is_small = size <= LARGEST_MEAN_SIZE * len(indices)
     fits = is_small and dtype.is_floating_point and have_all_or_none(state, indices)
-    return indices if fits else None
+    return indices if fits else []
+
+
+def has_graph(params: Sequence[Tensor], grads: Sequence[Tensor | None], state: State) -> bool:
+    """Whether torch records a graph of a step."""
+    if not torch.is_grad_enabled():
+        return False
+    columns = (params, grads, *state.slots.values())
+    return any(t is not None and t.requires_grad for column in columns for t in column)
 
 
 def have_all_or_none(state: State, indices: Sequence[int]) -> bool:
@@ -211,16 +217,3 @@ def has_one_number_each(optimizer: Optimizer) -> bool:
         if not all(isinstance(number, (int, float)) for number in numbers):
             return False
     return True
-
-
-def minus(
-    params: Sequence[Tensor],
-    factor: float,
-    grads: Sequence[Tensor | None],
-    indices: Sequence[int],
-) -> list[Tensor]:
-    """The parameters, of which these are moved by -factor * gradient."""
-    stepped = [*params]
-    found = torch.sub(many(params, indices), many(grads, indices), alpha=factor)
-    put(found, stepped, indices)
-    return stepped

@@ -9,7 +9,6 @@ from typing import ClassVar
 from torch import Tensor
 
 from metann.errors import OptimizerError
-from metann.optim import foreach
 from metann.optim.arithmetic import is_zero, minus, penalised, plus
 from metann.optim.by_parameter import ByParameter, counted, require_same_shape
 from metann.optim.hyper import Hyper, Place, require, require_flags
@@ -73,15 +72,14 @@ class SGD(ByParameter):
         self.require_fitting(params, grads, state)
         if self.maximize:
             lr = -lr
-        for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
-            if grad is not None and param.shape != grad.shape:
-                require_same_shape(index, param, grad)
-        together = foreach.chosen(params, grads, state) if foreach.are_possible() else None
-        if together is not None:
-            stepped = foreach.minus(params, lr, grads, together)
-        else:
-            pairs = zip(params, grads, strict=True)
-            stepped = [p if grad is None else p.sub(grad, alpha=lr) for p, grad in pairs]
+        stepped: list[Tensor] = []
+        for param, grad in zip(params, grads, strict=True):
+            if grad is None:
+                stepped.append(param)
+            elif param.shape == grad.shape:
+                stepped.append(param.sub(grad, alpha=lr))
+            else:
+                require_same_shape(len(stepped), param, grad)
         return stepped, State(state.count + 1, counted(state, grads), state.slots)
 
     def update(
