@@ -167,6 +167,15 @@ def test_adagrad_begins_with_a_value_for_each_parameter(value: float) -> None:
     torch.testing.assert_close(state.slots["sum"], [learned.expand(3), torch.full((2,), 0.5)])
 
 
+def test_T27_T44_adagrad_where_the_sum_is_still_zero() -> None:
+    grad = torch.zeros(3, requires_grad=True)
+
+    (stepped,), _ = steps(optim.Adagrad(0.1, eps=1e-3), [torch.randn(3)], [[grad]])
+
+    (slope,) = torch.autograd.grad(stepped.sum(), grad)
+    torch.testing.assert_close(slope, torch.full((3,), -0.1 / 1e-3), rtol=1e-12, atol=0.0)
+
+
 REFUSED = [
     (lambda: optim.Adadelta(rho=1.5), r"^rho must be at most 1, got 1\.5\. Give a number in this"),
     (lambda: optim.Adadelta(rho=[0.5, 2]), r"^rho must be at most 1, got 2\. Give a number in th"),
