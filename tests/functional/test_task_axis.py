@@ -178,6 +178,25 @@ def test_autocast_lowers_as_in_one_call_a_task(dtype: torch.dtype):
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("axes", [(0, 0), (0, None), (None, 0)])
+@pytest.mark.parametrize("kinds", [("bfloat16", "bfloat16"), ("float16", "float32"), ("float64",)])
+def test_autocast_raises_squared_errors_as_in_one_call_a_task(
+    kinds: tuple[str, ...], axes: Axes, reduction: str
+):
+    given = [
+        (300 * torch.rand((4, 5) if axis is None else (TASKS, 4, 5))).to(getattr(torch, kind))
+        for axis, kind in zip(axes, (kinds * 2)[:2], strict=True)
+    ]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = torch.vmap(partial(functional.mse_loss, reduction=reduction), axes)(*given)
+        x, y = (g.expand(TASKS, 4, 5) for g in given)
+        expected = [F.mse_loss(*pair, reduction=reduction) for pair in zip(x, y, strict=True)]
+
+    assert found.dtype is expected[0].dtype
+    torch.testing.assert_close(found, torch.stack(expected))
+
+
 @pytest.mark.parametrize(
     ("function", "shapes"),
     [
