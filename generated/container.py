@@ -22,6 +22,7 @@ from metann.layers.containers import (
     KeepsListedDependents,
     KeepsNamedDependents,
 )
+from metann.layers.images import RunsImages
 from metann.module import DependentModule
 
 with warnings.catch_warnings():
@@ -45,7 +46,7 @@ with warnings.catch_warnings():
 
 # torch's own class differs from its base, too, which pyright would report.
 class DependentSequential(  # pyright: ignore[reportIncompatibleVariableOverride]
-    ConvertsInserted, nn.Sequential, DependentModule
+    RunsImages, nn.Sequential, DependentModule
 ):
     """Calls its modules in turn, each with what the one before it returned.
 

@@ -16,7 +16,7 @@ RUNTIME = (
     "metann.fields metann.hooks metann.slots metann.tree metann.typed",
     "metann.layers metann.layers.containers metann.layout metann.loading metann.moving "
     "metann.parametrizing metann.references metann.snapshot",
-    "metann.copying metann.places",
+    "metann.copying metann.layers.images metann.places",
     "metann.dependents metann.identity",
     "metann.module",
     "metann.generated",

@@ -229,8 +229,9 @@ MIXINS: Mapping[str, Mixin] = {
         "torch's first derivative is wrong, and it has no other",
     ),
     "torch.nn.modules.container.Sequential": Mixin(
-        "metann.layers.containers",
-        "ConvertsInserted",
+        "metann.layers.images",
+        "RunsImages",
+        "on a CPU, images are differentiated once in 0.65 of the time with the channels last; and "
         "torch's insert() writes the module into its table, past all that would convert it",
     ),
     "torch.nn.modules.container.ModuleList": Mixin(

@@ -12,6 +12,7 @@ from metann.batching import Way, over_tasks
 from metann.buffers import is_statistic
 from metann.errors import ArgumentError
 from metann.functional.transforms import is_compiling
+from metann.layers.images import no_second_derivative
 from metann.learner import Learner
 from metann.meta.evaluated import PREFIX, Evaluated, Evaluator
 from metann.meta.fast import Fast
@@ -66,7 +67,8 @@ class Objective:
 
     def last(self, fast: Fast, data: Any) -> tuple[Tensor, Buffers]:
         """The same, and the buffers that the call has written."""
-        return self(fast.weights, fast.buffers, data, max(fast.state.count - 1, 0))
+        with no_second_derivative():
+            return self(fast.weights, fast.buffers, data, max(fast.state.count - 1, 0))
 
     def named(self, fast: Fast) -> dict[str, Tensor]:
         """Every weight of the model, and the buffers that are not its own, by name."""
@@ -93,18 +95,21 @@ class Objective:
 
     def _written(self, before: Buffers, after: Buffers) -> Buffers:
         """Those that a call changes; masks and tables stay those of the model."""
-        own = self.buffers()
+        own, axes = self.buffers(), 0 if self.how is None else 1
         return {
             name: value
             for name, value in after.items()
-            if name in before or is_statistic(name) or _differs(own.get(name), value)
+            if name in before or is_statistic(name) or _differs(own.get(name), value, axes)
         }
 
 
-def _differs(own: Tensor | None, value: Tensor) -> bool:
+def _differs(own: Tensor | None, value: Tensor, axes: int) -> bool:
+    """Whether it is not what it was; a number of task axes stands in front of its own."""
+    if own is None or own.shape != value.shape[axes:]:
+        return True
     if is_compiling():  # Which would have to know the values while it traces.
         return False
-    return own is None or not bool((own == value).all())
+    return not bool((own == value).all())
 
 
 def _scalar(loss: object) -> Tensor:

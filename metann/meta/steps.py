@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from metann.errors import ArgumentError
 from metann.functional.transforms import is_compiling
+from metann.layers.images import no_second_derivative
 from metann.meta.fast import Fast
 from metann.optim import Optimizer
 
@@ -46,7 +48,8 @@ class InnerStep:
     def _gradients(self, fast: Fast) -> tuple[Tensor, list[Tensor | None], Buffers]:
         if is_compiling():
             return self._by_transform(fast)
-        losses, buffers = self.loss(fast.weights, fast.buffers)
+        with nullcontext() if self.keeps_graph else no_second_derivative():
+            losses, buffers = self.loss(fast.weights, fast.buffers)
         require_dependent(losses)
         gradients = torch.autograd.grad(
             losses.sum(), fast.weights, create_graph=self.keeps_graph, allow_unused=True

@@ -68,7 +68,7 @@ def test_a_hand_written_part_comes_before_what_it_overrides(plan_of):
     plan = plan_of(container="class Sequential(Module): ...")
 
     layer = layer_of(plan, "DependentSequential")
-    assert layer.bases == ("ConvertsInserted", "nn.Sequential", "DependentModule")
+    assert layer.bases == ("RunsImages", "nn.Sequential", "DependentModule")
 
 
 def test_a_written_out_forward_reads_what_a_hand_written_part_gives(plan_of):
