@@ -76,6 +76,11 @@ def require_dependent(losses: Tensor) -> None:
     Raises:
         ArgumentError: it does not.
     """
+    if torch.is_inference_mode_enabled():
+        raise ArgumentError(
+            "the inner loop needs the gradient of the loss, which torch.inference_mode() forbids "
+            "for good. Use torch.no_grad(): then nothing keeps a graph, either."
+        )
     if not losses.requires_grad:
         raise ArgumentError(
             "the inner loop needs the gradient of the loss, but what evaluator(model, data) "
