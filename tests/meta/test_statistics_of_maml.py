@@ -7,9 +7,11 @@ import warnings
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
-from metann.errors import ArgumentError, StatisticsWarning
+from metann.batching import How
+from metann.errors import ArgumentError, StatisticsWarning, SubstitutionError
 from metann.meta import MAML, MAMLPlusPlus, Reptile
 
 TASKS = 3
@@ -146,3 +148,51 @@ def test_maml_plus_plus_keeps_either_its_own_or_the_models() -> None:
     maml.task_losses(support, query)
 
     assert net[1].num_batches_tracked == 2
+
+
+class Remade(nn.Module):
+    """A net with a table that is as long as the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Linear(3, 1)
+        self.register_buffer("table", torch.ones(2))
+        self.table: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.table = torch.arange(len(x)).to(x) / len(x)
+        return self.net(x) * self.table.unsqueeze(-1)
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+@pytest.mark.parametrize("tasks", ["vectorised", "loop"])
+@pytest.mark.parametrize("sizes", [(2, 2), (2, 5), (2, 1)])
+def test_a_query_set_may_remake_a_buffer_in_another_shape(
+    sizes: tuple[int, int], steps: int, tasks: How
+) -> None:
+    net = Remade()
+    support, query = ((torch.randn(2, n, 3), torch.randn(2, n, 1)) for n in sizes)
+
+    found = MAML(net, steps, steps, 0.1, evaluator, tasks=tasks).task_losses(support, query)
+
+    for index, loss in enumerate(found):
+        weights = dict(net.named_parameters())
+        for _ in range(steps):
+            before = evaluator_at(net, weights, task(support, index))
+            slopes = torch.autograd.grad(before, [*weights.values()])
+            weights = {n: w - 0.1 * s for (n, w), s in zip(weights.items(), slopes, strict=True)}
+        torch.testing.assert_close(loss, evaluator_at(net, weights, task(query, index)))
+
+
+def evaluator_at(net: nn.Module, weights: dict[str, Tensor], data: tuple[Tensor, Tensor]) -> Tensor:
+    x, y = data
+    return F.mse_loss(functional_call(net, {**weights, "table": torch.ones(2)}, x), y)
+
+
+@pytest.mark.parametrize("tasks", ["vectorised", "loop"])
+@pytest.mark.parametrize("size", [1, 6])
+def test_no_step_goes_on_with_a_buffer_of_another_shape(size: int, tasks: How) -> None:
+    support = torch.randn(2, size, 3), torch.randn(2, size, 1)
+
+    with pytest.raises(SubstitutionError, match=rf"model\.table must be .* got .* \({size},\)"):
+        MAML(Remade(), 2, 2, 0.1, evaluator, tasks=tasks).task_losses(support, support)
