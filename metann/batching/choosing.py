@@ -96,7 +96,7 @@ def called(
     """What `over_tasks` does once its arguments have been looked at; `name` is for messages."""
     if way.loops:
         return called_in_turn(function, given, randomness)
-    if way.how == "vectorised":
+    if way.how == "vectorised" or is_compiling():  # The compiler reports its own refusals.
         return called_at_once(function, given, randomness)
     return _tried(function, given, way, name, randomness)
 

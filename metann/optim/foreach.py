@@ -27,7 +27,8 @@ _torch: Any = import_module("torch")  # whose foreach kernels have no public nam
 
 # With fewer tensors there is nothing to win. Larger ones are better taken one after another: all
 # operations on one are done while it is in the processor's cache.
-LEAST_NUMBER, LARGEST_MEAN_SIZE = 6, 8192
+LEAST_NUMBER: int = 6
+LARGEST_MEAN_SIZE: int = 8192
 
 
 class Many:

@@ -61,7 +61,9 @@ def test_a_subset_has_the_labels_of_what_it_is_of() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [NUMBERS, torch.tensor(NUMBERS), lambda index: NUMBERS[index]], ids=str
+    "given",
+    [NUMBERS, torch.tensor(NUMBERS), lambda index: NUMBERS[index]],
+    ids=["list", "tensor", "function"],
 )
 def test_labels_that_are_given_come_first(given: object) -> None:
     dataset = WithTargets(WORDS)
