@@ -50,7 +50,7 @@ def perceptron(tasks: int, steps: int) -> Problem:
 CASES: Mapping[str, Callable[[int, int], Problem]] = {
     "MLP": perceptron,
     "4 convolutions": problem.images,
-    "TransformerEncoder": problem.tokens,
+    "Transformer": problem.tokens,
     "LSTM": problem.series,
 }
 

@@ -58,7 +58,7 @@ class MAML(nn.Module, Generic[DataT]):
         checkpoint: compute each inner step again in the backward pass, in place of keeping its
             graph: memory grows per step by the weights alone (and the optimiser's state).
         mixed_mode: differentiate the gradient of each inner step in forward mode, and keep no
-            graph of it either. Faster than `checkpoint` for recurrent layers and attention.
+            graph of it either. Faster than `checkpoint` for recurrent layers.
         buffers: each task has running statistics of its own, which begin with the model's. "copy"
             leaves the model's as they are: if it has a batch normalisation, keep that in train
             mode, or it will use the statistics that it began with. "writeback" makes them, in
