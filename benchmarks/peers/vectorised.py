@@ -7,11 +7,11 @@ from copy import deepcopy
 
 import torch
 import torch.nn.functional as F
-from peers.problem import Batch, MetaGradient, Problem, Run
 from torch import Tensor, nn
 from torch.func import functional_call, grad, replace_all_batch_norm_modules_, vmap
 
 from metann import MAML
+from peers.problem import Batch, MetaGradient, Problem, Run
 
 
 def with_metann(problem: Problem) -> Run:
