@@ -75,9 +75,9 @@ class RunsImages(ConvertsInserted):
     That is within `no_second_derivative()`. Measured on one core, four blocks of 64 channels on 28
     x 28 images: with the channels last, forward takes 0.4 and forward and backward 0.65 of the
     time; but a second backward pass 1.05 to 2. A max pooling after a ReLU is done before it, which
-    gives the same bits in 0.87 of the time. torch's float32 batch normalisation has fewer digits with
-    the channels last: off by 4e-6 for 58 800 values a channel, not 5e-8. Where all of it is to be left as it is, because of a
-    hook, say, it is torch's own loop.
+    gives the same bits in 0.87 of the time. torch's float32 batch normalisation has fewer digits
+    with the channels last: off by 4e-6 for 58 800 values a channel, in place of 5e-8. Where all of
+    it is to be left as it is, because of a hook, say, it is torch's own loop.
     """
 
     def forward(self, input: Any) -> Any:
