@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 
@@ -13,6 +14,13 @@ from torch.utils.checkpoint import checkpoint
 
 from metann import DependentModule
 from metann.layers.images import no_second_derivative
+
+
+@pytest.fixture(autouse=True)
+def _no_global_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests, or torch itself, may have left some in this process."""
+    for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
+        monkeypatch.setattr(torch.nn.modules.module, f"_global{name}", OrderedDict())
 
 
 @pytest.fixture(autouse=True)
