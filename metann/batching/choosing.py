@@ -36,8 +36,8 @@ class Way:
 
     def __init__(self, how: How = "auto") -> None:
         _require(how, _HOW, "how")
-        self.how = how
-        self.loops = how == "loop"
+        self.how: How = how
+        self.loops: bool = how == "loop"
 
 
 def over_tasks(

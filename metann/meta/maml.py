@@ -105,7 +105,7 @@ class MAML(nn.Module, Generic[DataT]):
         self.steps_eval = steps_eval
         self.evaluator = evaluator
         self.first_order = first_order
-        self.selection = Selection(clear_filter, names)
+        self.selection: Selection = Selection(clear_filter, names)
         self.way = Way(tasks)
         if checkpoint and mixed_mode:
             raise ArgumentError(

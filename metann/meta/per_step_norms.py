@@ -39,7 +39,7 @@ class PerStepNorms(nn.Module):
         self._weights, self._statistics = tuple(weights), tuple(statistics)
         # For each step: what calls have made of its statistics. None while nothing is recorded.
         self._records: dict[int, list[dict[str, Tensor]]] | None = None
-        self.later = nn.ParameterList(
+        self.later: nn.ParameterList = nn.ParameterList(
             nn.Parameter(_repeated(weight, steps - 1)) for weight in weights.values()
         )
         self.statistics = nn.Module()

@@ -37,7 +37,7 @@ class Many:
     __slots__ = ("tensors",)
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:
-        self.tensors = tensors
+        self.tensors: Sequence[Tensor] = tensors
 
     @classmethod
     def __torch_function__(

@@ -71,7 +71,10 @@ class FewShot(Dataset[Episodes]):
         _require_samples({name: len(places[name]) for name in chosen}, shots, queries)
         self.dataset = dataset
         self.classes: list[Hashable] = [*chosen]
-        self.ways, self.shots, self.queries, self.seed = ways, shots, queries, seed
+        self.ways: int = ways
+        self.shots: int = shots
+        self.queries: int = queries
+        self.seed: int = seed
         self._samples = [places[name] for name in chosen]
         self._numbers = range(rank, tasks, world_size)
         # In shared memory, so that workers that live on from epoch to epoch see it change.
