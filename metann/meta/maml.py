@@ -106,7 +106,7 @@ class MAML(nn.Module, Generic[DataT]):
         self.evaluator = evaluator
         self.first_order = first_order
         self.selection: Selection = Selection(clear_filter, names)
-        self.way = Way(tasks)
+        self.way: Way = Way(tasks)
         if checkpoint and mixed_mode:
             raise ArgumentError(
                 "an inner step is computed again in one way, got checkpoint=True and "
@@ -130,11 +130,11 @@ class MAML(nn.Module, Generic[DataT]):
     @optimizer.setter
     def optimizer(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
-        self.hyper_modules = nn.ModuleList(optimizer.hyper_modules())
+        self.hyper_modules: nn.ModuleList = nn.ModuleList(optimizer.hyper_modules())
         self._learned = {
             name.replace(".", "_"): value for name, value in optimizer.hyper_parameters().items()
         }
-        self.hyper_parameters = nn.ParameterDict(self._learned)
+        self.hyper_parameters: nn.ParameterDict = nn.ParameterDict(self._learned)
 
     def learned_now(self) -> dict[int, Tensor]:
         """What stands in `hyper_parameters` in the place of those that were registered there.

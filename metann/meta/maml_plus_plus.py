@@ -100,7 +100,9 @@ class MAMLPlusPlus(MAML[DataT]):
         super().__init__(model, steps_train, steps_eval, rates, evaluator, first_order, **settings)
         self.multi_step_epochs = multi_step_epochs
         self.second_order_epoch = second_order_epoch
-        self.norms = PerStepNorms(model, steps_train, norms_by_step, statistics_by_step)
+        self.norms: PerStepNorms = PerStepNorms(
+            model, steps_train, norms_by_step, statistics_by_step
+        )
         self._is_first_order = first_order
         self.set_epoch(0)
 
@@ -112,7 +114,7 @@ class MAMLPlusPlus(MAML[DataT]):
         """
         _require_counts(epoch=epoch)
         self.epoch = epoch
-        self.first_order = self._is_first_order or epoch < self.second_order_epoch
+        self.first_order: bool = self._is_first_order or epoch < self.second_order_epoch
 
     def importance(self, steps: int) -> list[float]:
         """How much the loss after each step counts now; in all 1."""

@@ -42,7 +42,7 @@ class PerStepNorms(nn.Module):
         self.later: nn.ParameterList = nn.ParameterList(
             nn.Parameter(_repeated(weight, steps - 1)) for weight in weights.values()
         )
-        self.statistics = nn.Module()
+        self.statistics: nn.Module = nn.Module()
         for number, statistic in enumerate(statistics.values()):
             self.statistics.register_buffer(f"{number}", _repeated(statistic, steps))
 
