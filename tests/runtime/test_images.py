@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
+from torch.nn.modules import module as torchs
 from torch.utils.checkpoint import checkpoint
 
 from metann import DependentModule
@@ -19,8 +20,11 @@ from metann.layers.images import no_second_derivative
 @pytest.fixture(autouse=True)
 def _no_global_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tests, or torch itself, may have left some in this process."""
-    for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
-        monkeypatch.setattr(torch.nn.modules.module, f"_global{name}", OrderedDict())
+    found = [name for name in vars(torchs) if name.startswith("_global_") and "_hooks" in name]
+    assert len(found) >= 6
+    for name in found:
+        monkeypatch.setattr(torchs, name, OrderedDict())
+    assert not torchs._has_any_global_hook()
 
 
 @pytest.fixture(autouse=True)
