@@ -11,6 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from metann.functional.channels_last_norm import channels_last_norm
 from metann.functional.transforms import (
     in_any_transform,
     is_compiling,
@@ -29,6 +30,8 @@ _first_order: ContextVar[bool] = ContextVar("_first_order", default=False)
 
 # Below it nothing is gained; of a batch, all its images.
 _PIXELS = 2048
+# Of fewer a sum in float32 is exact enough.
+_PIXELS_OF_A_SUM = 256
 # They keep the memory format that they are given.
 _IMAGE_LAYERS = (
     nn.AvgPool2d,
@@ -153,8 +156,33 @@ def _called(layers: list[nn.Module], image: Any) -> Any:
             image = _channels_last(image) if is_last else image
         elif is_last and not keeps:
             image, is_last = image.contiguous(), False
-        image = layer(image)
+        image = _normalised(layer, image) if is_last else layer(image)
     return image.contiguous() if is_last else image
+
+
+def _normalised(layer: nn.Module, image: Tensor) -> Any:
+    """What the layer returns, where torch's kernel for these strides is not exact enough."""
+    if not isinstance(layer, nn.BatchNorm2d) or not _is_exact_form_for(layer, image):
+        return layer(image)
+    if layer.num_batches_tracked is not None:
+        layer.num_batches_tracked.add_(1)
+    mean, var = layer.running_mean, layer.running_var
+    momentum = layer.momentum or 0.0
+    return channels_last_norm(image, mean, var, layer.weight, layer.bias, momentum, layer.eps)
+
+
+def _is_exact_form_for(layer: nn.BatchNorm2d, image: Tensor) -> bool:
+    own: list[Any] = [image, layer.weight, layer.bias]
+    others = [each for each in (layer.running_mean, layer.running_var) if each is not None]
+    return (
+        layer.training
+        and (layer.momentum is not None or not others)
+        and all(each is not None and each.dtype is torch.float32 for each in own + others)
+        and image.dim() == 4
+        and image.shape[1] == layer.num_features
+        and image.numel() >= _PIXELS_OF_A_SUM * image.shape[1]
+        and image.is_contiguous(memory_format=torch.channels_last)
+    )
 
 
 def _is_plain(image: object) -> bool:
