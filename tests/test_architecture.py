@@ -29,6 +29,8 @@ RUNTIME = (
     "metann.batching metann.optim metann.tasks",
     "metann.learner metann.stateless",
     "metann.meta",
+    "metann.compat",
+    "metann.compat.higher metann.compat.learn2learn",
     "metann",
 )
 
@@ -41,6 +43,8 @@ PACKAGES = {
     "metann.generated",
     "metann.layers",
     "metann.batching",
+    "metann.compat.higher",
+    "metann.compat.learn2learn",
     "metann.meta",
     "metann.optim",
     "metann.tasks",
