@@ -146,6 +146,23 @@ def test_T20_a_hook_for_all_modules_acts_as_on_plain_ones(register) -> None:
     assert any(not torch.equal(*pair) for pair in zip(wanted.first, without.first, strict=True))
 
 
+def test_torch_takes_a_removed_hook_for_all_modules_for_one_that_is_there() -> None:
+    """When this fails, torch is mended: take it out of docs/defects.md and of `registered`."""
+    handle = torchs.register_module_forward_hook(on_output_and_kwargs, with_kwargs=True)
+    handle.remove()
+    try:
+        assert torchs._has_any_global_hook()
+        assert not torchs._global_forward_hooks
+        with pytest.warns(UserWarning, match=r"torch\.compile.* when there are global hooks"):
+            torch.compile(Net(), backend="eager")(inputs())
+        # Only torch's own question is answered wrongly: the hook is gone in every way.
+        assert_the_same_in_every_way(Net, inputs().requires_grad_())
+    finally:
+        torchs._global_forward_hooks_with_kwargs.pop(handle.id)
+
+    assert not torchs._has_any_global_hook()
+
+
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_hooks_fire_in_torchs_order_once_a_module(way) -> None:
     def logging(log: list[str]) -> Callable[[], nn.Module]:
