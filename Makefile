@@ -1,6 +1,8 @@
 # The two commands of the README. Each makes the virtual environment it needs.
 #   make quickstart    set up, refresh the generated layers, meta-train on handwritten digits
 #   make check         set up, run every check; `make check ONLY="types tests"` runs some
+# The documentation site; open build/docs/index.html when it is done.
+#   make docs          set up, build the site with warnings as errors
 # Three that maintainers need now and then.
 #   make refresh       write generated/ anew
 #   make matrix        ask what every layer can do, and write docs/layer-matrix.md anew
@@ -11,7 +13,7 @@ VENV ?= .venv
 MODELS_VENV ?= .venv-models
 ONLY ?=
 
-.PHONY: quickstart check refresh matrix models clean
+.PHONY: quickstart check docs refresh matrix models clean
 .DELETE_ON_ERROR:
 
 quickstart: $(VENV)/installed
@@ -20,6 +22,10 @@ quickstart: $(VENV)/installed
 
 check: $(VENV)/installed
 	$(VENV)/bin/python tools/check.py $(ONLY)
+
+docs: $(VENV)/installed
+	$(VENV)/bin/python -m sphinx -W --keep-going -n -q -b html docs build/docs
+	@echo "Open build/docs/index.html in a browser."
 
 refresh: $(VENV)/installed
 	$(VENV)/bin/python tools/generate.py
