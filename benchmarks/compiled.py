@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import typer
-from rich.console import Console
 from rich.progress import track
-from rich.table import Table
+from tables import Json, Row, Table, finish
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -73,24 +72,39 @@ def require_same(compiled: MetaStep, plain: MetaStep, maml: MAML[Examples]) -> N
     torch.testing.assert_close(found[0], found[1])
 
 
-def main(rounds: int = 30, backend: str = "inductor", threads: int = 1) -> None:
+def row_of(steps: int, rounds: int, backend: str) -> Row:
+    """Compile a meta-step, and measure it."""
+    maml, episodes = make_maml(steps), Sinusoids().draw(25, shots=10)
+    compiled, plain = meta_steps(maml, episodes, backend)
+    once = seconds(compiled)
+    require_same(compiled, plain, maml)
+    pairs = [
+        (seconds(compiled, 5), seconds(plain, 5))
+        for _ in track(range(rounds), description=f"{steps} inner steps", transient=True)
+    ]
+    ratio = statistics.median(mine / its for mine, its in pairs)
+    medians = (statistics.median(each) * 1e3 for each in zip(*pairs, strict=True))
+    return Row((steps, once, *medians, ratio))
+
+
+def tables(rounds: int, backend: str, inner_steps: Sequence[int]) -> list[Table]:
+    """A row for each number of inner steps."""
+    columns = "inner steps", "compiling, s", "compiled, ms", "as it is, ms", "ratio"
+    rows = tuple(row_of(steps, rounds, backend) for steps in inner_steps)
+    return [Table(f"a meta-step of 25 sinusoids, backend {backend}", columns, rows)]
+
+
+def main(
+    rounds: int = 30,
+    backend: str = "inductor",
+    threads: int = 1,
+    steps: tuple[int, int] = (1, 5),
+    json_file: Json = None,
+) -> None:
     """Compile a meta-step of 1 and of 5 inner steps, and print what that took and brought."""
     torch.default_generator.manual_seed(0)
     torch.set_num_threads(threads)
-    table = Table("inner steps", "compiling, s", "compiled, ms", "as it is, ms", "ratio")
-    for steps in (1, 5):
-        maml, episodes = make_maml(steps), Sinusoids().draw(25, shots=10)
-        compiled, plain = meta_steps(maml, episodes, backend)
-        once = seconds(compiled)
-        require_same(compiled, plain, maml)
-        pairs = [
-            (seconds(compiled, 5), seconds(plain, 5))
-            for _ in track(range(rounds), description=f"{steps} inner steps", transient=True)
-        ]
-        ratio = statistics.median(mine / its for mine, its in pairs)
-        medians = (f"{statistics.median(each) * 1e3:.2f}" for each in zip(*pairs, strict=True))
-        table.add_row(str(steps), f"{once:.0f}", *medians, f"{ratio:.2f}")
-    Console().print(table)
+    finish(tables(rounds, backend, steps), json_file)
 
 
 if __name__ == "__main__":

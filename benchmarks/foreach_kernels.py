@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Sequence
 
 import torch
 import typer
-from rich.console import Console
 from rich.progress import track
-from rich.table import Table
+from tables import Json, Row, Table, finish
 from torch import Tensor
 
 from metann import optim
@@ -60,18 +60,24 @@ def ratio(optimizer: optim.Optimizer, number: int, size: int, rounds: int) -> fl
     return statistics.median(found)
 
 
-def main(rounds: int = 40) -> None:
+def tables(rounds: int, sizes: Sequence[tuple[int, int]] = SIZES) -> list[Table]:
+    """The ratios, a row for each number and size of parameters."""
+    chosen = foreach.LEAST_NUMBER, foreach.LARGEST_MEAN_SIZE
+    rows: list[Row] = []
+    for number, size in track(sizes, transient=True):
+        few = max(rounds * 20_000 // (20_000 + number * size), 5)
+        ratios = [ratio(optimizer, number, size, few) for optimizer in optimizers().values()]
+        rows.append(Row((f"{number} of {size}", *ratios)))
+    foreach.LEAST_NUMBER, foreach.LARGEST_MEAN_SIZE = chosen
+    title = "time by the foreach kernels / time by the loop, five steps"
+    return [Table(title, ("parameters", *optimizers()), tuple(rows))]
+
+
+def main(rounds: int = 40, json_file: Json = None) -> None:
     """Print a table of the ratios."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    chosen = foreach.LEAST_NUMBER, foreach.LARGEST_MEAN_SIZE
-    table = Table("parameters", *optimizers(), title="foreach kernels / loop")
-    for number, size in track(SIZES, transient=True):
-        few = max(rounds * 20_000 // (20_000 + number * size), 5)
-        ratios = [ratio(optimizer, number, size, few) for optimizer in optimizers().values()]
-        table.add_row(f"{number} of {size}", *(f"{each:.2f}" for each in ratios))
-    foreach.LEAST_NUMBER, foreach.LARGEST_MEAN_SIZE = chosen
-    Console().print(table)
+    finish(tables(rounds), json_file)
 
 
 if __name__ == "__main__":

@@ -12,16 +12,15 @@ import statistics
 import time
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 import typer
-from rich.console import Console
 from rich.progress import track
-from rich.table import Table
+from tables import Json, Row, Table, finish
 from torch import Tensor, nn
 
 from metann.meta import IMAML, MAML, conjugate_gradient
@@ -108,22 +107,32 @@ class Kept:
     tensor: Tensor
 
 
-def main(rounds: int = 7) -> None:
+def table_of(case: Case, rounds: int) -> Table:
+    """A row for each number of inner steps and each way."""
+    rows: list[Row] = []
+    for steps in track(case.steps, description=case.name, transient=True):
+        mamls = contenders(case, steps)
+        taken = [{n: seconds(m, case.data) for n, m in mamls.items()} for _ in range(rounds)]
+        for name, maml in mamls.items():
+            ratio = statistics.median(times[name] / times["unrolled"] for times in taken)
+            rows.append(Row((steps, name, ratio, bytes_held(maml, case.data) / 1e6)))
+    columns = "inner steps", "way", "time / unrolled", "graph, MB"
+    return Table(case.name, columns, tuple(rows))
+
+
+def tables(rounds: int, most: int) -> list[Table]:
+    """A table for each case, for no more than so many inner steps."""
+    kept = [
+        replace(case, steps=[steps for steps in case.steps if steps <= most]) for case in cases()
+    ]
+    return [table_of(case, rounds) for case in kept]
+
+
+def main(rounds: int = 7, most: int = 50, json_file: Json = None) -> None:
     """Print a table for each case."""
     torch.set_num_threads(1)
     torch.default_generator.manual_seed(0)
-    for case in cases():
-        table = Table(title=case.name)
-        for column in ("inner steps", "way", "time / unrolled", "graph / MB"):
-            table.add_column(column, justify="right")
-        for steps in track(case.steps, description=case.name, transient=True):
-            mamls = contenders(case, steps)
-            taken = [{n: seconds(m, case.data) for n, m in mamls.items()} for _ in range(rounds)]
-            for name, maml in mamls.items():
-                ratio = statistics.median(times[name] / times["unrolled"] for times in taken)
-                held = bytes_held(maml, case.data) / 1e6
-                table.add_row(str(steps), name, f"{ratio:.2f}", f"{held:.1f}")
-        Console().print(table)
+    finish(tables(rounds, most), json_file)
 
 
 if __name__ == "__main__":

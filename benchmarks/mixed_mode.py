@@ -20,8 +20,7 @@ import torch.nn.functional as F
 import typer
 from peers import problem
 from peers.problem import Batch, Problem, labelled
-from rich.console import Console
-from rich.table import Table
+from tables import Json, Row, Table, finish
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 from tqdm import tqdm
@@ -94,25 +93,33 @@ def ratios(steps: Mapping[str, MetaStep], rounds: int) -> dict[str, float]:
     }
 
 
+def row_of(name: str, tasks: int, steps: int, rounds: int) -> Row:
+    """One net with one number of inner steps."""
+    given = CASES[name](tasks, steps)
+    ways = {way: meta_step(given, settings) for way, settings in WAYS.items()}
+    peaks = {way: peak(step) for way, step in ways.items()}
+    times = ratios(ways, rounds)
+    return Row((name, steps, *(times[w] for w in WAYS), *(peaks[w] / 1e6 for w in WAYS)))
+
+
+def tables(tasks: int, rounds: int, most: int) -> list[Table]:
+    """Every net with every number of steps, but no more than so many."""
+    pairs = [(name, steps) for name in CASES for steps in STEPS if steps <= most]
+    rows = [row_of(name, tasks, n, rounds) for name, n in tqdm(pairs, desc="nets and steps")]
+    headings = [f"{what}, {way}" for what in ("time", "MB at the peak") for way in WAYS]
+    title = f"{tasks} tasks; time as a ratio to keeping the graph"
+    return [Table(title, ("net", "inner steps", *headings), tuple(rows))]
+
+
 def main(
     tasks: Annotated[int, typer.Option(help="In a meta-step.")] = 2,
     rounds: Annotated[int, typer.Option(help="For times.")] = 5,
+    most: Annotated[int, typer.Option(help="No more inner steps than these.")] = STEPS[-1],
+    json_file: Json = None,
 ) -> None:
     """Measure every net with every number of steps, and print a table."""
     torch.set_num_threads(1)
-    table = Table("net", "inner steps")
-    for heading in ("time", "MB at the peak"):
-        for way in WAYS:
-            table.add_column(f"{heading}, {way}", justify="right")
-    pairs = [(name, steps) for name in CASES for steps in STEPS]
-    for name, steps in tqdm(pairs, desc="nets and steps"):
-        given = CASES[name](tasks, steps)
-        ways = {way: meta_step(given, settings) for way, settings in WAYS.items()}
-        peaks = {way: peak(step) for way, step in ways.items()}
-        times = ratios(ways, rounds)
-        row = [f"{times[way]:.2f}" for way in WAYS] + [f"{peaks[way] / 1e6:.1f}" for way in WAYS]
-        table.add_row(name, str(steps), *row)
-    Console(width=130).print(table)
+    finish(tables(tasks, rounds, most), json_file)
 
 
 if __name__ == "__main__":
