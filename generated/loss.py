@@ -225,7 +225,7 @@ class DependentMSELoss(nn.MSELoss, DependentModule):
         def __call__(self, input: Tensor, target: Tensor) -> Tensor: ...
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.mse_loss(input, target, reduction=self.reduction)
+        return functional.mse_loss(input, target, reduction=self.reduction)
 
 
 class DependentBCELoss(nn.BCELoss, DependentModule):

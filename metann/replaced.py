@@ -234,6 +234,12 @@ REPLACED: tuple[Replaced, ...] = (
         "in chunks its second derivative is missing or wrong, and its forward mode gives zeros",
         _FUNCTIONS + "linear_cross_entropy.html",
     ),
+    Replaced(
+        "torch.nn.functional.mse_loss",
+        "mse_loss",
+        "forward over reverse its mean raises for a constant target, and vmap makes much of it",
+        _FUNCTIONS + "mse_loss.html",
+    ),
 )
 
 SUPPLIED: tuple[Supplied, ...] = (
@@ -354,11 +360,5 @@ FASTER_BATCHED: tuple[Replaced, ...] = (
         "batch_norm",
         "its rule applies weight and bias in two passes of their own",
         _FUNCTIONS + "batch_norm.html",
-    ),
-    Replaced(
-        "torch.nn.functional.mse_loss",
-        "mse_loss",
-        "the second derivative of its kernel takes twice the operations of that of a product",
-        _FUNCTIONS + "mse_loss.html",
     ),
 )

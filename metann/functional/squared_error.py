@@ -8,6 +8,7 @@ from torch import Tensor
 
 from metann.functional.precision import autocast_dtype, lowered
 from metann.functional.task_axis import in_sight, innermost_vmap, out_of_sight
+from metann.functional.transforms import plain_form_is_needed
 
 _REDUCED = ("mean", "sum")
 
@@ -22,8 +23,10 @@ def mse_loss(
 ) -> Tensor:
     """The mean, or the sum, of squared differences.
 
-    Under a vmap the square is a product: its second derivative takes half the operations of that of
-    torch's kernel. Autocast computes it in float32, as it does that kernel.
+    Under a vmap and in forward mode the square is a product. Its second derivative takes half the
+    operations of that of torch's kernel; and that of the mean, forward over reverse, torch's kernel
+    does not have if one of the two is a constant. Autocast computes it in float32, as it does the
+    kernel.
 
     Args:
         input: shape (*).
@@ -37,17 +40,26 @@ def mse_loss(
 
     Source: torch.nn.functional.mse_loss.
     """
-    level = innermost_vmap()
     is_usual = size_average is None and reduce is None and weight is None
-    if level is not None and is_usual and reduction in _REDUCED and input.shape == target.shape:
-        x, y = in_sight(input, level), in_sight(target, level)
-        if (x is not None or y is not None) and input.dim() > 0:
+    if is_usual and reduction in _REDUCED and input.shape == target.shape:
+        level = innermost_vmap()
+        x = None if level is None else in_sight(input, level)
+        y = None if level is None else in_sight(target, level)
+        if level is not None and input.dim() > 0 and not (x is None and y is None):
             x, y = input if x is None else x, target if y is None else y
-            if autocast_dtype(input.device.type) is not None:
-                x, y = lowered(x, torch.float32), lowered(y, torch.float32)  # which is raising it
-            difference = x - y
-            squares = (difference * difference).flatten(1)
-            found = squares.mean(1) if reduction == "mean" else squares.sum(1)
-            return out_of_sight(found, level)
+            return out_of_sight(_reduced(_squares(x, y).flatten(1), reduction, [1]), level)
+        if plain_form_is_needed():
+            return _reduced(_squares(input, target), reduction, None)
     weighted = {} if weight is None else {"weight": weight}  # torch 2.0 does not know it.
     return F.mse_loss(input, target, size_average, reduce, reduction, **weighted)
+
+
+def _squares(x: Tensor, y: Tensor) -> Tensor:
+    if autocast_dtype(x.device.type) is not None:
+        x, y = lowered(x, torch.float32), lowered(y, torch.float32)  # which is raising it
+    difference = x - y
+    return difference * difference
+
+
+def _reduced(squares: Tensor, reduction: str, axes: list[int] | None) -> Tensor:
+    return squares.mean(axes) if reduction == "mean" else squares.sum(axes)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from metann.batching import Way
 from metann.batching.axes import arguments_of
@@ -75,7 +76,8 @@ class InnerLoop:
         is_tracked = torch.is_grad_enabled()
         keeps_graph, taking = is_tracked and not self.first_order, self.taking
         while True:
-            step = InnerStep(self._loss(data, fast.state.count), self.optimizer, keeps_graph)
+            loss = self._loss(data, fast.state.count)
+            step = InnerStep(loss, self.optimizer, keeps_graph, lambda: self._read(data))
             with torch.enable_grad():
                 if is_tracked:
                     fast, losses = taking(step, fast.differentiable())
@@ -92,6 +94,15 @@ class InnerLoop:
             fast = after
             losses.append(loss)
         return fast, losses
+
+    def _read(self, data: Any) -> Iterable[Tensor]:
+        """The data, and what of the model does not adapt; statistics are written, not read."""
+        leaves: list[Any] = pytree.tree_leaves(data)
+        yield from (leaf for leaf in leaves if isinstance(leaf, Tensor))
+        objective, adapting = self.objective, {*self.objective.names}
+        yield from (own for name, own in objective.params.items() if name not in adapting)
+        buffers = objective.buffers().items()
+        yield from (own for name, own in buffers if not is_statistic(name))
 
     def _loss(self, data: Any, step: int) -> LossFunction:
         objective = self.objective

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -14,7 +16,7 @@ from typing_extensions import override
 from metann.errors import MixedModeError
 from metann.functional.transforms import in_any_transform, is_compiling
 from metann.meta.fast import Fast
-from metann.meta.recomputing import recomputed
+from metann.meta.recomputing import recomputed, versions_of
 from metann.meta.steps import InnerStep, require_dependent
 from metann.meta.surroundings import Surroundings
 
@@ -39,7 +41,8 @@ def mixed(step: InnerStep, fast: Fast) -> tuple[Fast, Tensor]:
     Raises:
         MixedModeError: a `RuntimeError`; called inside a transform of torch.func, in forward mode
             or inside torch.compile; or in the backward pass, if an operation has no rule for
-            forward mode, or if that pass is to be differentiated itself.
+            forward mode, if that pass is to be differentiated itself, or if data, frozen weights
+            or buffers were changed in place before it.
 
     Source: Kemaev et al., "Scalable Meta-Learning via Mixed-Mode Differentiation" (MixFlow-MG),
     arXiv 2505.00793.
@@ -47,6 +50,7 @@ def mixed(step: InnerStep, fast: Fast) -> tuple[Fast, Tensor]:
     _require_no_transform()
     if not (step.keeps_graph and torch.is_grad_enabled()):
         return step(fast)
+    _begin_forward_mode()
     begun, surroundings = _next_number(), Surroundings(fast)
     weights = [weight.detach().requires_grad_() for weight in fast.weights]
     losses, buffers = step.loss(weights, fast.buffers)
@@ -56,7 +60,7 @@ def mixed(step: InnerStep, fast: Fast) -> tuple[Fast, Tensor]:
         return recomputed(step, fast)
     found = torch.autograd.grad(losses.sum(), weights, allow_unused=True)
     surroundings.left()
-    taken = _Taken(step, fast.buffers, surroundings, len(weights))
+    taken = _Taken(step, fast.buffers, surroundings, len(weights), versions_of(step.reads()))
     gradients = _with_history(taken, found, [*fast.weights, *others])
     after, state = recomputed(
         lambda given: step.optimizer.step(*given), (fast.weights, gradients, fast.state)
@@ -72,11 +76,18 @@ class _Taken:
     buffers: dict[str, Tensor]
     surroundings: Surroundings
     count: int
+    versions: list[int]
 
     def along(
         self, inputs: Sequence[Tensor], directions: Sequence[Tensor | None], needed: Sequence[bool]
     ) -> list[Tensor | None]:
         """How the gradient by each input changes as the weights, the first, move."""
+        if versions_of(self.step.reads()) != self.versions:
+            raise MixedModeError(
+                "an inner step is computed again in the backward pass, and the data, or a weight or "
+                "buffer of the model, has been changed in place since. Change a copy of it, or "
+                "change it after the backward pass."
+            )
         with self.surroundings.restored(), torch.enable_grad(), forward_ad.dual_level():
             weights = [_moving(*pair) for pair in zip(inputs, directions, strict=False)]
             losses, _ = self.step.loss(weights, self.buffers)
@@ -166,6 +177,14 @@ def _leaves_of(losses: Tensor, without: list[Tensor], begun: int) -> list[Tensor
         seen |= following
         waiting += following
     return leaves
+
+
+@cache
+def _begin_forward_mode() -> None:
+    """At its first use torch makes rules by a function of its own that it calls deprecated."""
+    with warnings.catch_warnings(), forward_ad.dual_level():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        _forward_mode.make_dual(torch.ones(()), torch.ones(()))
 
 
 def _next_number() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import torch
@@ -89,7 +89,7 @@ class _Run:
         self._step = step
         # The values alone: what came before is nobody's to keep, and other objects, as in `given`.
         self._start = pytree.tree_map_only(Tensor, _leaf, start)
-        self._versions = _versions(self._start)
+        self._versions = versions_of(_tensors_in(self._start))
         self._surroundings = Surroundings(self._start)
         self._saved: list[weakref.ref[_Saved]] = []
         self._at_end: list[weakref.ref[_Saved]] = []
@@ -109,7 +109,7 @@ class _Run:
 
     def again(self) -> None:
         """Call the step once more, and keep the values that its graph needs."""
-        if _versions(self._start) != self._versions:
+        if versions_of(_tensors_in(self._start)) != self._versions:
             raise _differs("the weights that it started from were changed in place")
         found: list[weakref.ref[_Saved]] = []
         with self._surroundings.restored(), torch.enable_grad(), _recording(found):
@@ -193,9 +193,14 @@ def _version(tensor: Tensor) -> int:
     return tensor._version  # torch has no other name for it
 
 
-def _versions(tree: Any) -> list[int]:
+def versions_of(tensors: Iterable[Tensor]) -> list[int]:
+    """How often each has been changed in place."""
+    return [0 if tensor.is_inference() else _version(tensor) for tensor in tensors]
+
+
+def _tensors_in(tree: Any) -> list[Tensor]:
     leaves: list[Any] = pytree.tree_leaves(tree)
-    return [_version(leaf) for leaf in leaves if isinstance(leaf, Tensor)]
+    return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
 
 
 def _shown(saved: _Saved) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -33,11 +33,13 @@ class InnerStep:
         optimizer: takes the step.
         keeps_graph: whether the gradient is itself a function of the weights (second order), or
             is taken for a constant (first order).
+        reads: the tensors, as far as they are known, that `loss` reads without being given them.
     """
 
     loss: LossFunction
     optimizer: Optimizer
     keeps_graph: bool
+    reads: Callable[[], Iterable[Tensor]] = tuple
 
     def __call__(self, fast: Fast) -> tuple[Fast, Tensor]:
         """The weights after the step, and the losses before it, without a graph."""

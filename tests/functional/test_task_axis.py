@@ -75,7 +75,8 @@ def assert_same(case: Case, wrap: Callable[[Callable[..., Any]], Callable[..., A
 
 
 def test_every_form_of_the_table_has_cases():
-    assert {row.by for row in FASTER_BATCHED} == {case.ours.__name__ for case in CASES}
+    mse_loss = {"mse_loss"}  # Of the other table: it is more than faster.
+    assert {row.by for row in FASTER_BATCHED} | mse_loss == {case.ours.__name__ for case in CASES}
 
 
 @each_case

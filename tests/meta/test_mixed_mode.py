@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from few_shot_cases import NETS, classification, draw_tasks, dropping, stacked
 from inner_steps import OPTIMIZERS, Problem, Start, problem
 from test_recomputing import Checkpointed
@@ -18,8 +21,6 @@ from metann.meta.inner_loop import Taking
 from metann.meta.mixed_mode import mixed
 from metann.meta.steps import Buffers
 
-# torch uses it itself, the first time that it differentiates in forward mode.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 CLOSE = {"rtol": 1e-10, "atol": 1e-12}
 
 
@@ -92,6 +93,31 @@ def test_all_tasks_at_once(net: str, tasks: str, left_to_recomputed: list[int]) 
     assert left_to_recomputed == []
 
 
+def squared(model: nn.Module, data: tuple[Tensor, Tensor]) -> Tensor:
+    """Of a constant target: forward over reverse, torch has no rule for its mean."""
+    return F.mse_loss(model(data[0]), F.one_hot(data[1], 4).to(torch.float64))
+
+
+def squared_by_layer(model: nn.Module, data: tuple[Tensor, Tensor]) -> Tensor:
+    return nn.MSELoss()(model(data[0]), F.one_hot(data[1], 4).to(torch.float64))
+
+
+@pytest.mark.parametrize("loss", [squared, squared_by_layer])
+def test_squared_errors(loss: Callable[[nn.Module, Any], Tensor]) -> None:
+    model, tasks = NETS["mlp"](), draw_tasks()
+    support, query = stacked(tasks)
+
+    def gradients(**settings: Any) -> tuple[Tensor, ...]:
+        maml = MAML(model, 3, 3, 0.3, loss, **settings)
+        of_all = maml.task_losses(support, query).sum()
+        of_one = loss(maml(tasks[0][0]), tasks[0][1])
+        return torch.autograd.grad(of_all + of_one, [*model.parameters()])
+
+    expected = gradients()
+    for way in ("vectorised", "loop"):
+        torch.testing.assert_close(gradients(mixed_mode=True, tasks=way), expected, **CLOSE)
+
+
 @pytest.mark.parametrize("net", [dropping, Checkpointed])
 def test_random_numbers_are_drawn_again_as_they_were(net: type[nn.Module]) -> None:
     given = problem(net())
@@ -146,6 +172,24 @@ def test_a_third_derivative() -> None:
 
     with pytest.raises(MixedModeError, match=r"stops at second derivatives.*checkpoint=True"):
         torch.autograd.grad(loss, [*given.inputs.values()], create_graph=True)
+
+
+@pytest.mark.parametrize("changed", ["data", "frozen weight", "mask"])
+def test_what_is_changed_before_the_backward_pass(changed: str) -> None:
+    model = NETS["mlp"]()
+    model.register_buffer("mask", torch.rand(4))
+    model.register_parameter("scale", nn.Parameter(torch.rand(4), requires_grad=False))
+    support, query = stacked(draw_tasks())
+
+    def loss(model: nn.Module, data: tuple[Tensor, Tensor]) -> Tensor:
+        return F.cross_entropy(model(data[0]) * model.mask + model.scale, data[1])
+
+    found = MAML(model, 2, 2, 0.3, loss, mixed_mode=True).task_losses(support, query).sum()
+    tensors = {"data": support[0], "frozen weight": model.scale, "mask": model.mask}
+    tensors[changed].mul_(2)
+
+    with pytest.raises(MixedModeError, match=r"changed in place since\. Change a copy of it"):
+        found.backward()
 
 
 class OnlyBackward(torch.autograd.Function):
