@@ -64,7 +64,7 @@ __all__ = [
     "to_dependent",
     "utils",
 ]
-__version__: str = "0.2.0"
+__version__: str = "0.4.0"
 
 
 def __dir__() -> list[str]:

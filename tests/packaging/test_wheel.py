@@ -50,7 +50,7 @@ def test_the_wheel_holds_generated_classes_templates_and_the_types_marker(
         "metann/generated/linear.py",
         "metann/templates/layer.py.jinja",
         "metann/py.typed",
-        "metann-0.2.0.dist-info/licenses/LICENSE",
+        "metann-0.4.0.dist-info/licenses/LICENSE",
     } <= names
 
 
@@ -76,8 +76,8 @@ def test_the_list_of_packages_is_the_list_of_folders() -> None:
 def test_the_version_is_written_the_same_in_both_places(installed: Path, tmp_path: Path) -> None:
     code = "import metann; print(metann.__version__)"
 
-    assert run("-c", code, cwd=tmp_path, path=installed) == "0.2.0\n"
-    assert list(installed.glob("metann-0.2.0.dist-info"))
+    assert run("-c", code, cwd=tmp_path, path=installed) == "0.4.0\n"
+    assert list(installed.glob("metann-0.4.0.dist-info"))
 
 
 def test_an_installed_wheel_runs_the_quickstart(installed: Path, tmp_path: Path) -> None:
