@@ -26,7 +26,9 @@ extensions = [
     "docstring_names",
     "layers",
     "outside_names",
+    "raw_anchors",
     "repository_files",
+    "written_types",
 ]
 # A README is there for who reads the folder, not the site.
 exclude_patterns = ["README.md", "**/README.md"]
@@ -37,12 +39,11 @@ myst_heading_anchors = 4
 
 # Signatures show names and defaults; the types stand in the list below.
 autodoc_typehints = "description"
+autodoc_inherit_docstrings = False
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": True}
-autodoc_type_aliases = {
-    "Hyper": "metann.optim.hyper.Hyper",
-}
 python_maximum_signature_line_length = 80
+napoleon_use_ivar = True
 napoleon_custom_sections = [("Dependents", "params_style")]
 
 html_theme = "furo"

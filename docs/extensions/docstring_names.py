@@ -12,11 +12,13 @@ from docutils import nodes
 from docutils.parsers.rst.states import Inliner
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 
 NAME = re.compile(r"[A-Za-z_][\w.]*(\(\))?")
-CODE = re.compile(r"(`+[^`]+`+)")
-ARGUMENT = re.compile(r"^\s*\*{1,2}\w+:")
-LABEL = re.compile(r"^(\s*)(Source|Shape|Example): ")
+# Code in backticks, and examples up to the next empty line.
+CODE = re.compile(r"(`+[^`]+`+|^ *>>>.*(?:\n.*\S.*)*)", flags=re.MULTILINE)
+ARGUMENT = re.compile(r"^ *\*{1,2}\w+:", flags=re.MULTILINE)
+LABEL = re.compile(r"^( *)(Source|Shape|Example): ", flags=re.MULTILINE)
 
 
 def name_role(
@@ -40,7 +42,6 @@ def name_role(
         refdomain="py",
         reftype="obj",
         reftarget=shown.removesuffix("()"),
-        refspecific=True,
         refexplicit=True,
         refdoc=environment.docname,
         may_be_missing=True,
@@ -55,35 +56,47 @@ def name_role(
 
 def plain_characters(
     app: Sphinx,  # noqa: ARG001
-    what: str,  # noqa: ARG001
+    what: str,
     name: str,  # noqa: ARG001
     thing: object,  # noqa: ARG001
     options: object,  # noqa: ARG001
     lines: list[str],
 ) -> None:
     """Escape what reStructuredText would take for markup, outside of code and of examples."""
-    lines[:] = [line if line.lstrip().startswith((">>>", "...")) else plain(line) for line in lines]
+    text = re.sub(r"(`[^`]+`)(?=\w)", r"\1\\ ", "\n".join(lines))  # as in "`Parameter`s"
+    text = "".join(piece if CODE.fullmatch(piece) else escaped(piece) for piece in CODE.split(text))
+    lines[:] = LABEL.sub(r"\1**\2:** ", text).split("\n")
+    if what in {"attribute", "property", "data"}:
+        # In the first line, napoleon would take the words before a colon for a type.
+        lines[:0] = ["..", ""]
 
 
-def plain(line: str) -> str:
-    """Example: "(T, *shape)" -> "(T, \\*shape)"."""
-    pieces = CODE.split(line)
-    kept = len(found.group()) if (found := ARGUMENT.match(pieces[0])) else 0
-    escaped = [re.sub(r"([*|]|(?<=\w)_(?!\w))", r"\\\1", piece) for piece in pieces[::2]]
-    if kept:
-        escaped[0] = pieces[0][:kept] + re.sub(r"([*|])", r"\\\1", pieces[0][kept:])
-    pieces[::2] = escaped
-    return LABEL.sub(r"\1**\2:** ", "".join(pieces))
+def escaped(text: str) -> str:
+    """Example: "(T, *shape)" -> "(T, \\*shape)"; the stars of an argument `**kwargs:` stay."""
+    if found := ARGUMENT.search(text):
+        before, after = text[: found.start()], text[found.end() :]
+        return escaped(before) + found.group() + escaped(after)
+    return re.sub(r"([*|]|(?<=\w)_(?!\w))", r"\\\1", text)
 
 
-def unlinked(
-    app: Sphinx,  # noqa: ARG001
-    env: object,  # noqa: ARG001
+def resolved(
+    app: Sphinx,
+    env: BuildEnvironment,
     node: pending_xref,
     content: nodes.TextElement,
-) -> nodes.TextElement | None:
-    """Code that names nothing that has an entry stays code."""
-    return content if node.get("may_be_missing") else None
+) -> nodes.Element | None:
+    """A link from the short name of an entry, such as `Learner.bind`; else code stays code."""
+    if not node.get("may_be_missing"):
+        return None
+    name = node["reftarget"]
+    if name[0].isupper() or "." in name:
+        domain = env.domains.python_domain
+        found = {key for key in domain.objects if key.endswith(f".{name}")}
+        if len(found) == 1:
+            return domain.resolve_xref(
+                env, node["refdoc"], app.builder, "obj", found.pop(), node, content
+            )
+    return content
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -92,5 +105,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.config.default_role = "name"
     # Before napoleon, whose markup is meant; and after the names of torch have been looked up.
     app.connect("autodoc-process-docstring", plain_characters, priority=400)
-    app.connect("missing-reference", unlinked, priority=900)
+    app.connect("missing-reference", resolved, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

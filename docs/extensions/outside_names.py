@@ -7,7 +7,10 @@ not found stays an error.
 from __future__ import annotations
 
 import builtins
+import collections.abc
 import re
+import sys
+import typing
 from importlib import import_module
 
 from docutils import nodes
@@ -29,25 +32,48 @@ ONE_PAGE_EACH = re.compile(
     r"|nn\.functional\.[a-z]\w*|nn\.parameter\.[A-Z]\w*|nn\.utils\.([a-z]+\.)?\w+"
     r"|[a-z]\w*|Generator)"
 )
-#: Packages whose names are shown without a link.
-ELSEWHERE = {"torch", "typing", "collections", "typing_extensions", "types"}
 #: What stands in front of names in our own code.
 SHORT = {"Tensor": "torch.Tensor", "nn": "torch.nn", "F": "torch.nn.functional"}
 
 
 def link(
-    app: Sphinx,  # noqa: ARG001
-    env: BuildEnvironment,  # noqa: ARG001
+    app: Sphinx,
+    env: BuildEnvironment,
     node: pending_xref,
     content: nodes.TextElement,
 ) -> nodes.Element | None:
-    """A link to torch, or the bare name if it is Python's; None if it should be ours."""
-    if node.get("refdomain") != "py":
+    """A link to torch, or the bare name of what has no entry; None if there is no such name."""
+    may_be_ours = node.get("may_be_missing") and not leads_to_torch(node)
+    if node.get("refdomain") != "py" or may_be_ours:
         return None
     name = full_name(node["reftarget"])
     if name.startswith("torch.") and (address := address_of(name)):
         return nodes.reference("", "", content, internal=False, refuri=ADDRESS + address)
-    return content if name.split(".")[0] in ELSEWHERE or hasattr(builtins, name) else None
+    if public := public_name(name, env):
+        domain = env.domains.python_domain
+        return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", public, node, content)
+    return content if is_known(name) or is_known(node["reftarget"]) else None
+
+
+def leads_to_torch(node: pending_xref) -> bool:
+    """Whether the name begins as those of torch do."""
+    return node["reftarget"].split(".")[0] in {"torch", "nn"}
+
+
+def public_name(name: str, env: BuildEnvironment) -> str | None:
+    """The entry of something, by any of its names: "Hyper", "metann.optim.hyper.Hyper"."""
+    last = name.rpartition(".")[2]
+    entries = [key for key in env.domains.python_domain.objects if key.endswith(f".{last}")]
+    return entries[0] if len(entries) == 1 and is_known(name) else None
+
+
+def is_known(name: str) -> bool:
+    """Whether there is anything of this name in metann, in Python or in torch."""
+    home, _, last = name.rpartition(".")
+    if home:
+        return home in sys.modules and hasattr(sys.modules[home], last)
+    homes = [sys.modules[key] for key in sys.modules if key.split(".")[0] in {"metann", "torch"}]
+    return any(last in vars(module) for module in (builtins, typing, collections.abc, *homes))
 
 
 def full_name(name: str) -> str:

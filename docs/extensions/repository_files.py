@@ -22,6 +22,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+DOCS = REPOSITORY / "docs"
 FOLDER = "repository"
 
 
@@ -35,7 +36,7 @@ class FileLinks(SphinxTransform):
         here = self.env.docname
         shown = self.env.metadata[here].setdefault("repository_files", [])
         for node in list(self.document.findall(is_a_path)):
-            path = shown_path(Path(self.env.doc2path(here)).parent / node["reftarget"])
+            path = shown_path(Path(self.env.doc2path(here)).parent / target_of(node))
             if path is None:
                 continue
             shown.append(path)
@@ -46,18 +47,23 @@ class FileLinks(SphinxTransform):
 
 
 def is_a_path(node: nodes.Node) -> bool:
-    """Whether it is a link that leads neither to a page nor out of the repository."""
-    if isinstance(node, pending_xref):
-        return node.get("reftype") == "myst" and node.get("refdomain") is None
-    return isinstance(node, download_reference)
+    """Whether it is a link of a page that was written as a path."""
+    links = isinstance(node, (pending_xref, download_reference))
+    return links and node.get("reftype") == "myst"
+
+
+def target_of(node: nodes.Element) -> str:
+    """The path that was written: myst takes every Markdown file for a page, without its suffix."""
+    return node["reftarget"] + (".md" if node.get("refdomain") == "doc" else "")
 
 
 def shown_path(path: Path) -> str | None:
-    """The file to show for a path, from the root of the repository; None if there is none."""
+    """The file to show for a path, from the root of the repository; None for pages and nothing."""
     path = path.resolve()
     if path.is_dir():
         path /= "README.md"
-    if not path.is_file() or not path.is_relative_to(REPOSITORY):
+    is_a_page = path.is_relative_to(DOCS) and path.name != "README.md"
+    if is_a_page or not path.is_file() or not path.is_relative_to(REPOSITORY):
         return None
     return path.relative_to(REPOSITORY).as_posix()
 
