@@ -1,17 +1,23 @@
 """Run every check of the repository and report all failures, not the first.
 
 `python tools/check.py` runs them all, `python tools/check.py types tests` those two, and
-`--list` says what there is. Continuous integration runs this same file.
+`--list` says what there is. Continuous integration and the hooks for git run this same file.
+
+The checks that only read run side by side, one for each processor, and each is shown when it has
+ended. The tests have all processors to themselves after that, and are shown as they go.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -20,6 +26,8 @@ PYTHON = sys.executable
 #: The line with which pytest ends; the colours of a terminal may stand around its words.
 CLOSING_LINE = re.compile(r"\d+ (passed|failed|errors?|skipped|deselected)\b.* in [\d.]+s")
 COLOURS = re.compile(r"\x1b\[[\d;]*m")
+
+ACTIVATE = "activate the environment that `make check` makes: `. .venv/bin/activate`"
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,7 @@ class Outcome:
     passed: bool
     seconds: float
     closing_line: str | None
+    printed: str = ""
 
 
 CHECKS = (
@@ -82,16 +91,38 @@ def main(arguments: Sequence[str]) -> int:
         print(f"no check is called {', '.join(unknown)}; there are: {', '.join(NAMES)}")
         return 2
     chosen = [check for check in CHECKS if not arguments or check.name in arguments]
-    outcomes = [run(check) for check in chosen]
+    outcomes = run_all(chosen)
     print(summary(outcomes))
     return 0 if all(outcome.passed for outcome in outcomes) else 1
 
 
-def run(check: Check) -> Outcome:
-    """Run one check, showing its output as it comes."""
-    print(f"\n── {check.name}: {' '.join(check.command[1:])}", flush=True)
+def run_all(chosen: Sequence[Check]) -> list[Outcome]:
+    """Run the checks, and show what each of them prints."""
+    tests = [check for check in chosen if check.name == "tests"]
+    others = [check for check in chosen if check.name != "tests"]
+    outcomes: list[Outcome] = []
+    with ThreadPoolExecutor(os.cpu_count()) as side_by_side:
+        for outcome in side_by_side.map(run, others):
+            print(heading(outcome.check), outcome.printed, sep="\n", end="", flush=True)
+            outcomes.append(outcome)
+    for check in tests:
+        print(heading(check), flush=True)
+        outcomes.append(run(check, show=True))
+    return outcomes
+
+
+def heading(check: Check) -> str:
+    """Example: a check -> "── lint: -m ruff check", after an empty line."""
+    return f"\n── {check.name}: {' '.join(check.command[1:])}"
+
+
+def run(check: Check, show: bool = False) -> Outcome:
+    """Run one check, and keep what it prints; `show` prints it as it comes, too."""
     start = time.perf_counter()
-    closing_line = None
+    if missing := missing_program(check):
+        print(missing if show else "", end="")
+        return Outcome(replace(check, remedy=ACTIVATE), False, 0.0, None, missing)
+    lines: list[str] = []
     with subprocess.Popen(
         check.command,
         cwd=REPOSITORY,
@@ -103,12 +134,27 @@ def run(check: Check) -> Outcome:
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            print(line, end="", flush=True)
-            plain = COLOURS.sub("", line)
-            if check.name == "tests" and CLOSING_LINE.search(plain):
-                closing_line = plain.strip().strip("= ")
+            lines.append(line)
+            if show:
+                print(line, end="", flush=True)
     passed = process.returncode == 0
-    return Outcome(check, passed, time.perf_counter() - start, closing_line)
+    seconds = time.perf_counter() - start
+    return Outcome(check, passed, seconds, closing_line(check, lines), "".join(lines))
+
+
+def missing_program(check: Check) -> str:
+    """What to say if this Python has not installed the program that the check runs."""
+    _, option, program, *_ = check.command
+    if option != "-m" or find_spec(program) is not None:
+        return ""
+    return f"{program} is not installed for {PYTHON}\n"
+
+
+def closing_line(check: Check, lines: Sequence[str]) -> str | None:
+    """The line with which pytest counts the tests, if this is pytest and it came so far."""
+    plain = [COLOURS.sub("", line).strip() for line in lines if check.name == "tests"]
+    counts = [line.strip("= ") for line in plain if CLOSING_LINE.search(line)]
+    return counts[-1] if counts else None
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
