@@ -48,9 +48,21 @@ def print_outdated(changes: Iterable[FileChange], console: Console) -> None:
         console.print(Text(f"{item.path.name}: {item.change.value}"), soft_wrap=True)
     if any(item.change is Change.FOREIGN for item in outdated):
         print_foreign(outdated, console)
-    if any(item.change is not Change.FOREIGN for item in outdated):
-        text = f"{outdated[0].path.parent.name}/ is out of date; run `{COMMAND}`"
-        console.print(Text(text), soft_wrap=True)
+    if mendable := [item for item in outdated if item.change is not Change.FOREIGN]:
+        folder = mendable[0].path.parent.name
+        console.print(Text(f"{folder}/ is out of date; run `{COMMAND}`"), soft_wrap=True)
+        console.print(Text(what_to_do(mendable)), soft_wrap=True)
+
+
+def what_to_do(changes: Sequence[FileChange]) -> str:
+    """What to do beside running the command: it depends on whether an edit would be lost."""
+    commit = "Commit what it writes together with the change that is behind it."
+    if not any(item.change is Change.UPDATED for item in changes):
+        return commit
+    return (
+        "If you have edited one of these files: the command undoes that (lines with - above). Make "
+        f"the edit in templates/ or metann/codegen/ instead. {commit}"
+    )
 
 
 def print_diff(changes: Iterable[FileChange], console: Console) -> None:

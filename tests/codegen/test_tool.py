@@ -79,15 +79,27 @@ def test_missing_changed_and_orphaned_files_are_named_with_a_diff_and_mended(too
     assert status == 1
     assert "-        return F.lineal(input" in printed
     assert "+        return F.linear(input" in printed
-    assert printed.splitlines()[-4:] == [
+    assert printed.splitlines()[-5:] == [
         "gone.py: orphaned",
         "linear.py: changed",
         "pool.py: missing",
         "generated/ is out of date; run `python tools/generate.py`",
+        "If you have edited one of these files: the command undoes that (lines with - above). Make "
+        "the edit in templates/ or metann/codegen/ instead. Commit what it writes together with "
+        "the change that is behind it.",
     ]
     assert tool()[0] == 0
     assert tool.contents() == before
     assert tool(check=True)[0] == 0
+
+
+def test_where_no_edit_can_be_lost_none_is_spoken_of(tool):
+    (tool.places.generated / "pool.py").unlink()
+
+    assert tool(check=True)[1].splitlines()[-2:] == [
+        "generated/ is out of date; run `python tools/generate.py`",
+        "Commit what it writes together with the change that is behind it.",
+    ]
 
 
 def test_check_and_diff_write_nothing(tool):
