@@ -13,9 +13,6 @@ there, what is freed between things that stay is not always given back. Librarie
 installed are left out.
 """
 
-# matplotlib's types leave **kwargs open:
-# pyright: reportUnknownMemberType=false
-
 from __future__ import annotations
 
 import json
@@ -33,11 +30,10 @@ from typing import Annotated, Any
 import torch
 import torch.nn.functional as F
 import typer
-from matplotlib import pyplot as plt
 from peers import loops
 from peers.problem import Batch, Problem, labelled, sinusoids
-from rich.console import Console
-from rich.table import Table
+from plots import draw_memory
+from tables import NOT_INSTALLED, Json, Limit, Row, Table, finish
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 from tqdm import tqdm
@@ -46,6 +42,7 @@ from metann import MAML
 from metann.meta.settings import Settings
 
 STEPS = (1, 2, 5, 10, 20)
+SIZE = 84
 # Of the size of the weights: what an inner step may add with checkpoint=True.
 ALLOWED = 1.2
 CHECKPOINT = "metann, checkpoint=True"
@@ -68,7 +65,7 @@ app = typer.Typer(add_completion=False, help=__doc__)
 # ── the task ─────────────────────────────────────────────────────────────────────────────────
 
 
-def photographs(steps: int, size: int = 84) -> Problem:
+def photographs(steps: int, size: int = SIZE) -> Problem:
     """One task: 25 images of 5 classes to adapt to, and 25 others."""
     widths = [3, 64, 64, 64, 64]
     blocks = [
@@ -143,11 +140,11 @@ def counted(function: Callable[[], object]) -> int:
 
 
 @app.command(hidden=True)
-def one(name: str, steps: int, threads: int) -> None:
+def one(name: str, steps: int, threads: int, size: int) -> None:
     """Take a meta-step, and another; print how many bytes they needed and how long one took."""
     torch.set_num_threads(threads)
     contestants(photographs(1, size=16))[name]()  # loads what torch loads when first needed
-    meta_step = contestants(photographs(steps))[name]
+    meta_step = contestants(photographs(steps, size))[name]
     before, began = resident(), time.process_time()
     meta_step()
     found = {"seconds": time.process_time() - began, "resident": resident() - before}
@@ -187,24 +184,24 @@ def measured(*arguments: object) -> dict[str, float]:
 
 @app.command("steps")
 def inner_steps(
-    out: Annotated[Path, typer.Option(help="The figure.")] = Path("out/memory.png"),
+    out: Annotated[Path | None, typer.Option(help="A figure, too.")] = None,
     threads: Annotated[int, typer.Option(help="Of torch.")] = 1,
     most: Annotated[int, typer.Option(help="No more inner steps than these.")] = STEPS[-1],
+    size: Annotated[int, typer.Option(min=16, help="Width and height of an image.")] = SIZE,
     peers: Annotated[bool, typer.Option(help="Other libraries, too.")] = True,
+    json_file: Json = None,
 ) -> None:
     """Measure the peak for each number of inner steps; exit with 1 if checkpoint=True grows."""
     numbers = [steps for steps in STEPS if steps <= most]
     points_of = [(name, steps) for name in names(peers) for steps in numbers]
     found = {
-        (name, steps): measured("one", name, steps, threads)
+        (name, steps): measured("one", name, steps, threads, size)
         for name, steps in tqdm(points_of, desc="processes")
     }
-    peaks = {key: values["bytes"] for key, values in found.items()}
-    weights = sum(parameter.nbytes for parameter in photographs(1).model.parameters())
-    Console(width=130).print(table_of(found, numbers, weights))
-    draw(peaks, numbers, out)
-    print(f"figure: {out}")
-    raise typer.Exit(0 if added(peaks, CHECKPOINT, numbers) <= ALLOWED * weights else 1)
+    table = table_of(found, numbers, size, peers)
+    if out is not None:
+        draw_memory(table, out)
+    finish([table], json_file)
 
 
 def added(peaks: Mapping[tuple[str, int], float], name: str, numbers: list[int]) -> float:
@@ -214,50 +211,45 @@ def added(peaks: Mapping[tuple[str, int], float], name: str, numbers: list[int])
 
 
 def table_of(
-    found: Mapping[tuple[str, int], Mapping[str, float]], numbers: list[int], weights: int
+    found: Mapping[tuple[str, int], Mapping[str, float]], numbers: list[int], size: int, peers: bool
 ) -> Table:
     """Megabytes at the peak, and what a step adds; of the longest loop, more."""
-    table = Table("MB at the peak", *(f"{steps} steps" for steps in numbers))
-    for column in ("a step adds", "in weights", "resident", "seconds"):
-        table.add_column(column, justify="right")
+    weights = sum(parameter.nbytes for parameter in photographs(1, size).model.parameters())
     peaks = {key: values["bytes"] for key, values in found.items()}
-    for name in dict.fromkeys(name for name, _ in found):
-        growth = added(peaks, name, numbers)
-        row = [f"{peaks[name, steps] / MEGABYTE:.0f}" for steps in numbers]
-        row += [f"{growth / MEGABYTE:.2f}", f"{growth / weights:.2f}"]
+    rows: list[Row] = []
+    for name in (*OURS, FIRST_ORDER, *(PEERS if peers else ())):
+        if (name, numbers[0]) not in found:
+            rows.append(Row((name, NOT_INSTALLED, *[None] * (len(numbers) + 2))))
+            continue
+        growth = added(peaks, name, numbers) / weights
         last = found[name, numbers[-1]]
-        table.add_row(name, *row, f"{last['resident'] / MEGABYTE:.0f}", f"{last['seconds']:.0f}")
-    return table
-
-
-def draw(peaks: Mapping[tuple[str, int], float], numbers: list[int], out: Path) -> None:
-    """The peaks over the numbers of inner steps."""
-    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    for name in dict.fromkeys(name for name, _ in peaks):
-        style = "o-" if name.startswith("metann") else "x--"
-        axes.plot(numbers, [peaks[name, n] / MEGABYTE for n in numbers], style, label=name)
-    axes.set(xlabel="inner steps", ylabel="MB at the peak", xticks=numbers, ylim=(0, None))
-    axes.set_title("a meta-step of four convolutions on 25 images of 84 by 84")
-    axes.legend(fontsize=8)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=100)
+        cells = [peaks[name, steps] / MEGABYTE for steps in numbers]
+        cells += [growth, last["resident"] / MEGABYTE, last["seconds"]]
+        what = f"memory: what an inner step adds with {CHECKPOINT}, in sizes of the weights"
+        limit = Limit(what, growth, ALLOWED) if name == CHECKPOINT else None
+        rows.append(Row((name, *cells), limit))
+    steps = (f"{number} steps" if number > 1 else "1 step" for number in numbers)
+    columns = ("MB at the peak", *steps, "a step adds, in weights", "resident", "seconds")
+    title = f"a meta-step of four convolutions on 25 images of {size} by {size}"
+    return Table(title, columns, tuple(rows))
 
 
 @app.command("meta-steps")
 def meta_steps(
     count: Annotated[int, typer.Option(min=20, help="Meta-steps.")] = 1000,
     peers: Annotated[bool, typer.Option(help="Other libraries, too.")] = True,
+    json_file: Json = None,
 ) -> None:
     """Take many meta-steps on 25 sinusoids; show what the last nine tenths have added."""
-    table = Table(
-        f"{count} meta-steps of 5 inner steps", "MB added", "ms early", "ms late", "ratio"
-    )
+    rows: list[Row] = []
     for name in tqdm(names(peers), desc="processes"):
         found = measured("many", name, count)
         early, late = found["early"], found["late"]
-        row = f"{found['bytes'] / MEGABYTE:.1f}", f"{early * 1e3:.2f}", f"{late * 1e3:.2f}"
-        table.add_row(name, *row, f"{late / early:.2f}")
-    Console(width=110).print(table)
+        rows.append(
+            Row((name, found["bytes"] / MEGABYTE, early * 1e3, late * 1e3, late / early))
+        )
+    columns = "way", "MB added", "ms early", "ms late", "ratio"
+    finish([Table(f"{count} meta-steps of 5 inner steps", columns, tuple(rows))], json_file)
 
 
 if __name__ == "__main__":

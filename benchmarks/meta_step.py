@@ -10,20 +10,20 @@ median over the rounds is shown, so that a noisy machine cancels out.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
+from typing import Annotated
 
 import torch
 import typer
 from peers import loops, problem, vectorised
 from peers.problem import MetaGradient, Problem, Run
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
+from tables import NOT_INSTALLED, Json, Limit, Row, Table, finish, show
 from torch.testing import assert_close
 
 OURS = "metann: task_losses"
@@ -126,18 +126,26 @@ def check(given: Problem, names: list[str]) -> None:
         assert_close(found, expected, rtol=1e-9, atol=1e-11, msg=partial("{}: {}".format, name))
 
 
-def measure(case: Case, given: Problem, names: list[str], rounds: int) -> dict[str, list[float]]:
-    """Seconds a meta-step, for each contestant and round; the order turns from round to round."""
+def measure(
+    case: Case, given: Problem, names: list[str], rounds: int, seconds: float = math.inf
+) -> dict[str, list[float]]:
+    """Seconds a meta-step, for each contestant and round; the order turns from round to round.
+
+    After `seconds` no further round is begun, but one is measured in any case.
+    """
     runs = {name: CONTESTANTS[name](given) for name in names}
     taken: dict[str, list[float]] = {name: [] for name in names}
-    for number in track(range(rounds + 1), description=case.name, transient=True):
+    began = time.monotonic()
+    for number in range(rounds + 1):
+        if number > 1 and time.monotonic() - began > seconds:
+            break
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
             start = time.perf_counter()
             for _ in range(case.calls):
                 runs[name]()
             taken[name].append((time.perf_counter() - start) / case.calls)
-    return {name: seconds[1:] for name, seconds in taken.items()}
+    return {name: seconds[1:] for name, seconds in taken.items()}  # One round to get warm.
 
 
 def ratio(taken: Mapping[str, list[float]], other: list[float]) -> float:
@@ -145,47 +153,32 @@ def ratio(taken: Mapping[str, list[float]], other: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(taken[OURS], other, strict=True))
 
 
-def report(case: Case, taken: Mapping[str, list[float]], threads: int) -> tuple[Table, bool]:
-    """A table of one case, and whether every limit was kept."""
+def table_of(case: Case, taken: Mapping[str, list[float]], threads: int) -> Table:
+    """The figures of one case, those who are not installed among the rows."""
     of_threads = "1 thread" if threads == 1 else f"{threads} threads"
-    table = Table("contestant", "median ms", "ours / this", "limit", "", title=case.name)
-    table.caption = of_threads
     peers = [name for name in PEERS if name in taken]
     best = min(peers, key=lambda name: statistics.median(taken[name]), default=None)
-    all_kept = True
-    for name, seconds in taken.items():
-        limit = case.limits.get(BEST if name == best else name)
-        found = ratio(taken, seconds)
-        kept = limit is None or found <= limit
-        all_kept &= kept
-        table.add_row(
-            f"{name} (best peer)" if name == best else name,
-            f"{statistics.median(seconds) * 1e3:.2f}",
-            f"{found:.3f}",
-            "" if limit is None else f"≤ {limit:.2f}",
-            "" if limit is None else ("kept" if kept else "missed"),
-        )
-    return table, all_kept
+    rows: list[Row] = []
+    for name in case.contestants:
+        if name not in taken:
+            rows.append(Row((name, NOT_INSTALLED, None)))
+            continue
+        most, found = case.limits.get(BEST if name == best else name), ratio(taken, taken[name])
+        title = f"{name} ({BEST})" if name == best else name
+        what = f"{case.name}, {of_threads}: metann / {title}"
+        limit = None if most is None else Limit(what, found, most)
+        rows.append(Row((title, statistics.median(taken[name]) * 1e3, found), limit))
+    columns = "contestant", "median ms", "metann / this"
+    note = f"{of_threads}, {len(taken[OURS])} rounds"
+    return Table(case.name, columns, tuple(rows), note)
 
 
-def say_what_is_missing(console: Console) -> None:
-    """Name the libraries that are left out."""
-    for name, package in PACKAGES.items():
-        if not is_installed(name):
-            console.print(f"{name} is left out: there is no package {package}")
-
-
-def main(rounds: int = 0, threads: tuple[int, int] = (1, 2), only: str = "") -> None:
-    """Compare, measure, print the tables; exit with 1 if a limit is missed.
-
-    Args:
-        rounds: how many; 0 for what each case has.
-        threads: of torch, one table each.
-        only: part of the name of a case.
-    """
-    console, all_kept = Console(), True
-    say_what_is_missing(console)
-    for case in (case for case in cases() if only in case.name):
+def tables(
+    cases: Iterable[Case], rounds: int, threads: Iterable[int], seconds: float
+) -> list[Table]:
+    """A table for each case and number of threads."""
+    found: list[Table] = []
+    for case in cases:
         torch.default_generator.manual_seed(0)
         given = case.problem()
         names = [name for name in case.contestants if is_installed(name)]
@@ -193,11 +186,22 @@ def main(rounds: int = 0, threads: tuple[int, int] = (1, 2), only: str = "") -> 
         check(given, names)
         for number in sorted(set(threads)):
             torch.set_num_threads(number)
-            taken = measure(case, given, names, rounds or case.rounds)
-            table, kept = report(case, taken, number)
-            console.print(table)
-            all_kept &= kept
-    raise typer.Exit(0 if all_kept else 1)
+            taken = measure(case, given, names, rounds or case.rounds, seconds)
+            found.append(table_of(case, taken, number))
+            show(found[-1])
+    return found
+
+
+def main(
+    rounds: Annotated[int, typer.Option(help="At most; 0 for what each case has.")] = 0,
+    seconds: Annotated[float, typer.Option(help="After these, no further round.")] = math.inf,
+    threads: Annotated[tuple[int, int], typer.Option(help="Of torch, a table each.")] = (1, 2),
+    only: Annotated[str, typer.Option(help="Part of the name of a case.")] = "",
+    json_file: Json = None,
+) -> None:
+    """Compare, measure, print the tables; exit with 1 if a limit is missed."""
+    chosen = [case for case in cases() if only in case.name]
+    finish(tables(chosen, rounds, threads, seconds), json_file, shown=True)
 
 
 if __name__ == "__main__":

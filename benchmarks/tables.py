@@ -126,13 +126,13 @@ def _row(row: Mapping[str, Any]) -> Row:
 # ── the end of a program ─────────────────────────────────────────────────────────────────────
 
 
-def finish(tables: Sequence[Table], json_file: Path | None) -> NoReturn:
-    """Show the tables and write them to the file, if there is one.
+def finish(tables: Sequence[Table], json_file: Path | None, shown: bool = False) -> NoReturn:
+    """Show the tables, if they are not shown, and write them to the file, if there is one.
 
     Raises:
         typer.Exit: with 1 if a limit was missed, else with 0.
     """
-    for table in tables:
+    for table in () if shown else tables:
         show(table)
     if json_file is not None:
         json_file.write_text(json.dumps(to_json(tables), indent=1), encoding="utf-8")
