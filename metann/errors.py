@@ -81,3 +81,11 @@ class RecomputingError(MetannError, RuntimeError):
 
 class MixedModeError(MetannError, RuntimeError):
     """The gradient of an inner step cannot be differentiated in forward mode, or not again."""
+
+
+class CompatError(MetannError, ValueError):
+    """A call by the names of another library does not fit what there is."""
+
+
+class HistoryWarning(UserWarning):
+    """What is to be differentiated leads back into a computation that is over."""

@@ -30,7 +30,7 @@ RUNTIME = (
     "metann.learner metann.stateless",
     "metann.meta",
     "metann.compat",
-    "metann.compat.higher metann.compat.learn2learn",
+    "metann.compat.higher metann.compat.learn2learn metann.compat.metann metann.compat.torchopt",
     "metann",
 )
 
@@ -45,6 +45,8 @@ PACKAGES = {
     "metann.batching",
     "metann.compat.higher",
     "metann.compat.learn2learn",
+    "metann.compat.metann",
+    "metann.compat.torchopt",
     "metann.meta",
     "metann.optim",
     "metann.tasks",
