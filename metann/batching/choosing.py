@@ -9,6 +9,8 @@ from types import BuiltinFunctionType
 from typing import Any, Literal, TypeVar, get_args
 from weakref import WeakKeyDictionary
 
+import torch
+
 from metann.batching.axes import Arguments, Axes, arguments_of
 from metann.batching.looped import called_in_turn
 from metann.batching.vectorised import called_at_once
@@ -80,9 +82,8 @@ def over_tasks(
     """
     _require(randomness, _RANDOMNESS, "randomness")
     way = how if isinstance(how, Way) else _way_of(function, how)
-    # torch.compile cannot follow the name of a function made while it traces.
-    name = "the function" if is_compiling() else _name_of(function)
-    result: OutputT = called(function, arguments_of(args, in_dims), way, name, randomness)
+    given, name = arguments_of(args, in_dims), name_of(function)
+    result: OutputT = called(function, given, way, name, randomness)
     return result
 
 
@@ -114,7 +115,7 @@ def _tried(
     try:
         with asking():
             return called_at_once(function, given, randomness)
-    except MetannError:
+    except (MetannError, torch.cuda.OutOfMemoryError):
         raise
     except SlowerAtOnceError as error:
         slower = str(error)
@@ -129,7 +130,8 @@ def _tried(
     warnings.warn(
         f"one pass over {given.tasks} tasks was asked for, but {name} cannot be batched: "
         f"{refusal}. From now on it is called once a task, with the same results. "
-        'It may stay so: warnings.simplefilter("ignore", LoopWarning).',
+        'It may stay so: warnings.simplefilter("ignore", LoopWarning), or tasks="loop" in MAML '
+        'and how="loop" in over_tasks.',
         LoopWarning,
         stacklevel=4,
     )
@@ -154,7 +156,11 @@ def _first_sentence(error: RuntimeError) -> str:
     return str(error).strip().split("\n")[0].split(". ")[0].rstrip(".")
 
 
-def _name_of(function: Callable[..., Any]) -> str:
+def name_of(function: Callable[..., Any]) -> str:
+    """As a message should say it."""
+    # torch.compile cannot follow the name of a function made while it traces.
+    if is_compiling():
+        return "the function"
     name = "__name__" if isinstance(function, BuiltinFunctionType) else "__qualname__"
     return str(getattr(function, name, None) or repr(function))
 

@@ -137,11 +137,17 @@ def _require_no_part_in_the_minimum(optimizer: Optimizer) -> None:
                 "leave it out of the optimizer."
             )
         if any(isinstance(part, Tensor) and part.requires_grad for part in _parts(value)):
-            raise ArgumentError(
-                f"an implicit gradient does not depend on how the minimum was found, but {name} "
-                f"of {type(optimizer).__name__} is to be learned. Give it without a gradient, "
-                "learn the strength instead, or use MAML, which goes back through the steps."
-            )
+            _refuse_learned(name, optimizer)
+    for name in optimizer.hyper_parameters():  # In a transform, too.
+        _refuse_learned(name, optimizer)
+
+
+def _refuse_learned(name: str, optimizer: Optimizer) -> None:
+    raise ArgumentError(
+        f"an implicit gradient does not depend on how the minimum was found, but {name} "
+        f"of {type(optimizer).__name__} is to be learned. Give it without a gradient, "
+        "learn the strength instead, or use MAML, which goes back through the steps."
+    )
 
 
 def _settings(optimizer: Optimizer) -> Iterator[tuple[str, object]]:

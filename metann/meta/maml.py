@@ -226,7 +226,7 @@ class MAML(nn.Module, Generic[DataT]):
         if others:
             optimizer = optimizer.with_hyper_parameters(others)
         if how is not None:
-            optimizer = with_task_axis(optimizer)
+            optimizer = with_task_axis(optimizer, how)
         return InnerLoop(objective, optimizer, self.first_order, self._taking())
 
     def _taking(self) -> Taking:

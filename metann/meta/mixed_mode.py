@@ -84,8 +84,8 @@ class _Taken:
         """How the gradient by each input changes as the weights, the first, move."""
         if versions_of(self.step.reads()) != self.versions:
             raise MixedModeError(
-                "an inner step is computed again in the backward pass, and the data, or a weight or "
-                "buffer of the model, has been changed in place since. Change a copy of it, or "
+                "an inner step is computed again in the backward pass, and the data, or a weight "
+                "or buffer of the model, has been changed in place since. Change a copy of it, or "
                 "change it after the backward pass."
             )
         with self.surroundings.restored(), torch.enable_grad(), forward_ad.dual_level():

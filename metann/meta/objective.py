@@ -8,7 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from metann.batching import Way, over_tasks
+from metann.batching import Way
+from metann.batching.axes import arguments_of
+from metann.batching.choosing import called, name_of
 from metann.buffers import is_statistic
 from metann.errors import ArgumentError
 from metann.functional.transforms import is_compiling
@@ -58,7 +60,8 @@ class Objective:
         if self.how is None:
             loss, after = of_one(weights, buffers, data)
         else:
-            loss, after = over_tasks(of_one, weights, buffers, data, how=self.how)
+            given = arguments_of((weights, buffers, data), names=("weights", "buffers", "data"))
+            loss, after = called(of_one, given, self.how, name_of(self.evaluator))
         return loss, self._written(buffers, after) if after else after
 
     def after(self, fast: Fast, data: Any) -> Tensor:

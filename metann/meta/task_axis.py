@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from typing_extensions import override
 
-from metann.batching import over_tasks
+from metann.batching import Way, over_tasks
 from metann.optim import Optimizer, State
 
 
@@ -19,11 +19,13 @@ class EachTask(Optimizer):
 
     Args:
         optimizer: for the weights of one task.
+        way: over the task axis.
     """
 
     is_elementwise: ClassVar[bool] = True
 
     optimizer: Optimizer
+    way: Way
 
     @override
     def init(self, params: Sequence[Tensor]) -> State:
@@ -34,7 +36,7 @@ class EachTask(Optimizer):
             kept.append(self.optimizer.init(params))
             return kept[-1].slots
 
-        slots = over_tasks(one, [*params], how="vectorised")
+        slots = over_tasks(one, [*params], how=self.way)
         return kept[-1]._replace(slots=slots)
 
     @override
@@ -53,7 +55,7 @@ class EachTask(Optimizer):
             kept.append(changed)
             return after, changed.slots
 
-        after, slots = over_tasks(one, [*params], [*grads], state.slots, how="vectorised")
+        after, slots = over_tasks(one, [*params], [*grads], state.slots, how=self.way)
         return after, kept[-1]._replace(slots=slots)
 
     @override
@@ -62,6 +64,6 @@ class EachTask(Optimizer):
         return self.optimizer.hyper_parameters()
 
 
-def with_task_axis(optimizer: Optimizer) -> Optimizer:
+def with_task_axis(optimizer: Optimizer, way: Way) -> Optimizer:
     """An optimiser for weights of shape (T, *shape)."""
-    return optimizer if optimizer.is_elementwise else EachTask(optimizer)
+    return optimizer if optimizer.is_elementwise else EachTask(optimizer, way)

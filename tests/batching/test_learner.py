@@ -165,7 +165,8 @@ def test_what_cannot_be_batched_is_called_once_a_task_and_said_once():
         match=r"^one pass over 3 tasks was asked for, but Reading cannot be batched: vmap: It "
         r"looks like you're calling \.item\(\) on a Tensor\. From now on it is called once a task, "
         r"with the same results\. It may stay so: "
-        r"warnings\.simplefilter\(\"ignore\", LoopWarning\)\.$",
+        r"warnings\.simplefilter\(\"ignore\", LoopWarning\), or tasks=\"loop\" in MAML and "
+        r"how=\"loop\" in over_tasks\.$",
     ) as said:
         found = learner.batched(sets, True, x, buffers="copy")
 

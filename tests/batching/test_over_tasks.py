@@ -133,7 +133,8 @@ def test_what_cannot_be_batched_is_looped_over_and_said_once():
     assert "vmap: It looks like you're calling .item() on a Tensor" in reason
     assert remedy == (
         "it is called once a task, with the same results. It may stay so: "
-        'warnings.simplefilter("ignore", LoopWarning).'
+        'warnings.simplefilter("ignore", LoopWarning), or tasks="loop" in MAML and how="loop" in '
+        "over_tasks."
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")

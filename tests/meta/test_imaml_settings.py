@@ -88,6 +88,13 @@ def test_one_mask_of_dropout_for_a_solution() -> None:
     assert all(bool(parameter.grad.isfinite().all()) for parameter in model.parameters())
 
 
+def test_a_learned_part_of_a_transform_is_refused() -> None:
+    clipped = optim.transformed(optim.SGD(0.1), optim.clip_by_norm(nn.Parameter(torch.tensor(1.0))))
+
+    with pytest.raises(ArgumentError, match=r"but \S*max_norm\S* of \w+ is to be learned"):
+        IMAML(mlp(), 3, 3, None, classification, strength=STRENGTH, optimizer=clipped)
+
+
 def test_it_learns() -> None:
     """Lines through the origin with slopes about 3: the slow weight becomes 3."""
     model = nn.Linear(1, 1, bias=False)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from torch.autograd import forward_ad
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
+from metann import optim
 from metann.batching import How
 from metann.errors import LoopWarning, RecomputingError
 from metann.meta import MAML, Fast, InnerStep
@@ -285,11 +287,30 @@ def test_the_first_backward_pass_after_a_refusal_to_batch(way: dict[str, bool]) 
 
     def gradients(**settings: bool) -> tuple[Tensor, ...]:
         maml = MAML(model, 2, 2, 0.3, evaluator, **settings)
-        with pytest.warns(LoopWarning, match=r"cannot be batched"):
+        with pytest.warns(LoopWarning, match=r"but .*<locals>.evaluator cannot be batched"):
             losses = maml.task_losses(support, query)
         return torch.autograd.grad(losses.sum(), [*model.parameters()])
 
     torch.testing.assert_close(gradients(**way), gradients(), **CLOSE)
+
+
+@pytest.mark.parametrize("way", [{}, {"checkpoint": True}, {"mixed_mode": True}])
+def test_an_optimiser_that_cannot_be_batched(way: dict[str, bool]) -> None:
+    model, (support, query) = NETS["mlp"](), stacked(draw_tasks())
+
+    def clipped(gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+        norm = torch.stack([g.square().sum() for g in gradients if g is not None]).sum().sqrt()
+        return [g / norm if g is not None and norm > 0.5 else g for g in gradients]
+
+    def gradients(**settings: Any) -> tuple[Tensor, ...]:
+        optimizer = optim.transformed(optim.SGD(0.3), clipped)
+        maml = MAML(model, 3, 3, None, classification, optimizer=optimizer, **settings)
+        return torch.autograd.grad(maml.task_losses(support, query).sum(), [*model.parameters()])
+
+    with pytest.warns(LoopWarning, match=r"EachTask.step.* cannot be batched"):
+        found = gradients(**way)
+
+    torch.testing.assert_close(found, gradients(tasks="loop"), **CLOSE)
 
 
 def test_a_long_chain_of_steps_is_freed() -> None:
