@@ -1,0 +1,45 @@
+"""What a call has changed in the instance that it worked on, taken over by the model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from metann.places import REMEMBERED
+from metann.references import TORCH_TABLES, Carrier
+from metann.slots import slots_of
+from metann.tree import walk
+
+_KEPT = {*TORCH_TABLES, REMEMBERED}
+
+
+def take_over(instance: nn.Module, model: nn.Module) -> None:
+    """Give the model the buffers, attributes and modules that a call has left in an instance.
+
+    Running statistics go on, and what a forward keeps (`self.features = h`) can be read from the
+    model. Weights, hooks and the modules themselves stay the model's own.
+
+    Args:
+        instance: built from `model`, and called.
+        model: of the same structure.
+    """
+    own = dict(walk(model))
+    pairs = [(part, own[path]) for path, part in walk(instance) if path in own]
+    carry = Carrier({id(part): target for part, target in pairs})
+    for part, target in pairs:
+        _take_tables(part.__dict__, target)
+        for name, value in part.__dict__.items():
+            if name not in _KEPT and target.__dict__.get(name) is not value:
+                target.__dict__[name] = carry.attribute(name, value)
+
+
+def _take_tables(state: dict[str, Any], target: nn.Module) -> None:
+    """Buffers, and modules that the call has made."""
+    weights = slots_of(target)
+    buffers: dict[str, Any] = target.__dict__["_buffers"]
+    buffers.update(
+        (name, value) for name, value in state["_buffers"].items() if name not in weights
+    )
+    modules: dict[str, Any] = target.__dict__["_modules"]
+    modules.update((name, made) for name, made in state["_modules"].items() if name not in modules)
