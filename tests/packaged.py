@@ -18,19 +18,24 @@ NOT_IN_A_CHECKOUT = shutil.ignore_patterns(
 
 @dataclass(frozen=True)
 class Archives:
-    """What `python -m build` makes."""
+    """What `python -m build` makes, and what it prints meanwhile."""
 
     source: Path
     wheel: Path
+    printed: str
 
 
 def build(folder: Path) -> Archives:
     """Make both archives in a copy of the tree, so that nothing is left in it."""
-    shutil.copytree(REPOSITORY, folder / "tree", symlinks=True, ignore=NOT_IN_A_CHECKOUT)
-    run("-m", "build", "--no-isolation", "--outdir", str(folder / "dist"), cwd=folder / "tree")
-    (source,) = (folder / "dist").glob("*.tar.gz")
-    (wheel,) = (folder / "dist").glob("*.whl")
-    return Archives(source, wheel)
+    tree, made = folder / "tree", folder / "dist"
+    shutil.copytree(REPOSITORY, tree, symlinks=True, ignore=NOT_IN_A_CHECKOUT)
+    # What running the tests leaves in a checkout, and a release must not hold.
+    (tree / "metann" / "__pycache__").mkdir()
+    (tree / "metann" / "__pycache__" / "learner.cpython-311.pyc").touch()
+    done = started("-m", "build", "--no-isolation", "--outdir", str(made), cwd=tree)
+    (source,) = made.glob("*.tar.gz")
+    (wheel,) = made.glob("*.whl")
+    return Archives(source, wheel, done.stdout + done.stderr)
 
 
 def install(wheel: Path, folder: Path) -> Path:
@@ -42,11 +47,20 @@ def install(wheel: Path, folder: Path) -> Path:
 
 def run(*arguments: str, cwd: Path, path: Path | None = None) -> str:
     """Run this Python elsewhere and return what it prints; `path` is all that is on its path."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return started(*arguments, cwd=cwd, path=path).stdout
+
+
+def started(
+    *arguments: str, cwd: Path, path: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The same, with what it says of warnings beside what it prints."""
+    # Where Python writes no compiled files, `build` warns that it compiles none.
+    hidden = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
     if path is not None:
         environment["PYTHONPATH"] = str(path)
     done = subprocess.run(
         [sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return done.stdout
+    return done
