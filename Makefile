@@ -35,7 +35,7 @@ matrix: $(VENV)/installed
 
 # Its tests need packages that nothing else does, so they have an environment of their own.
 models: $(MODELS_VENV)/installed
-	$(MODELS_VENV)/bin/python -m pytest tests/models tests/real_files
+	$(MODELS_VENV)/bin/python -m pytest tests/models tests/real_files tests/compat
 
 # The file is written last: an interrupted installation is made anew, and so is one whose
 # requirements have changed since.

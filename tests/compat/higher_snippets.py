@@ -19,6 +19,18 @@ def small_net() -> nn.Module:
     return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
 
 
+class Named(nn.Module):
+    """A model with a submodule that has a name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 4)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.head(self.linear(inputs).tanh())
+
+
 def small_image_net() -> nn.Module:
     """As in the example on Omniglot, in small."""
     return nn.Sequential(
@@ -116,8 +128,8 @@ def deep_energy(higher: Any, energy: nn.Module, x: Tensor, n_inner_iter: int = 3
 
 def weights_modified_directly(higher: Any, model: nn.Module, x: Tensor) -> Numbers:
     fmodel = higher.monkeypatch(model)
-    weight = fmodel[0].weight
-    fmodel[0].weight = weight.sin()
+    weight = fmodel.linear.weight
+    fmodel.linear.weight = weight.sin()
     output = fmodel(x)
     grads = torch.autograd.grad(output.sum(), fmodel.parameters(time=0), allow_unused=True)
     return [output, *grads]
@@ -125,7 +137,7 @@ def weights_modified_directly(higher: Any, model: nn.Module, x: Tensor) -> Numbe
 
 def submodules_called_directly(higher: Any, model: nn.Module, x: Tensor) -> Numbers:
     fmodel = higher.monkeypatch(model)
-    return [model(x), fmodel(x), model[0](x), fmodel[0](x)]
+    return [model(x), fmodel(x), model.linear(x), fmodel.linear(x)]
 
 
 # ── docstrings: override, grad_callback, create_diff_optim, trainable options ────────────────
@@ -176,12 +188,14 @@ def clipped(higher: Any, model: nn.Module, data: Any) -> Numbers:
     return [loss, *torch.autograd.grad(loss, fmodel.parameters(time=0))]
 
 
-def functional_with_created_optimizer(higher: Any, model: nn.Module, data: Any) -> Numbers:
+def functional_with_created_optimizer(
+    higher: Any, model: nn.Module, data: Any, **options: float
+) -> Numbers:
     """`make_functional` and `create_diff_optim`, every weight passed by hand."""
     fmodel = higher.patch.make_functional(model)
     params = higher.utils.get_func_params(model)
     diffopt = higher.create_diff_optim(
-        torch.optim.Adam, {"lr": 0.05}, params=[p.detach() for p in params]
+        torch.optim.Adam, {"lr": 0.05, **options}, params=[p.detach() for p in params]
     )
     first = params
     for xs, ys in data:

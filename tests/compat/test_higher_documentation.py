@@ -91,10 +91,10 @@ def test_deep_energy() -> None:
 
 
 def test_weights_modified_directly() -> None:
-    model, x = snippets.small_net(), torch.randn(4, 3)
+    model, x = snippets.Named(), torch.randn(4, 3)
     weights = dict(model.named_parameters())
-    leaf = weights["0.weight"]
-    output = torch.func.functional_call(model, {**weights, "0.weight": leaf.sin()}, (x,))
+    leaf = weights["linear.weight"]
+    output = torch.func.functional_call(model, {**weights, "linear.weight": leaf.sin()}, (x,))
     grads = torch.autograd.grad(output.sum(), [*weights.values()])
 
     found = snippets.weights_modified_directly(higher, model, x)
@@ -103,7 +103,7 @@ def test_weights_modified_directly() -> None:
 
 
 def test_submodules_called_directly() -> None:
-    model, x = snippets.small_net(), torch.randn(4, 3)
+    model, x = snippets.Named(), torch.randn(4, 3)
 
     whole, functional, part, functional_part = snippets.submodules_called_directly(higher, model, x)
 
