@@ -41,7 +41,13 @@ myst_heading_anchors = 4
 autodoc_typehints = "description"
 autodoc_inherit_docstrings = False
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_preserve_defaults = True
+autodoc_default_options = {
+    "members": True,
+    "show-inheritance": True,
+    "exclude-members": "cls_to_become",  # how torch's lazy layers say what they turn into
+}
+add_module_names = False
 python_maximum_signature_line_length = 80
 napoleon_use_ivar = True
 napoleon_custom_sections = [("Dependents", "params_style")]

@@ -19,6 +19,7 @@ NAME = re.compile(r"[A-Za-z_][\w.]*(\(\))?")
 CODE = re.compile(r"(`+[^`]+`+|^ *>>>.*(?:\n.*\S.*)*)", flags=re.MULTILINE)
 ARGUMENT = re.compile(r"^ *\*{1,2}\w+:", flags=re.MULTILINE)
 LABEL = re.compile(r"^( *)(Source|Shape|Example): ", flags=re.MULTILINE)
+COUNTERPART = re.compile(r"(Counterpart of )([\w.]+)\.\s+(https://\S+)")
 
 
 def name_role(
@@ -63,9 +64,13 @@ def plain_characters(
     lines: list[str],
 ) -> None:
     """Escape what reStructuredText would take for markup, outside of code and of examples."""
-    text = re.sub(r"(`[^`]+`)(?=\w)", r"\1\\ ", "\n".join(lines))  # as in "`Parameter`s"
-    text = "".join(piece if CODE.fullmatch(piece) else escaped(piece) for piece in CODE.split(text))
-    lines[:] = LABEL.sub(r"\1**\2:** ", text).split("\n")
+    pieces = CODE.split("\n".join(lines))
+    pieces[::2] = [escaped(piece) for piece in pieces[::2]]
+    # What follows code at once, as in "`Parameter`s", must be held apart from it.
+    pieces[2::2] = [re.sub(r"^(?=\w)", r"\\ ", piece) for piece in pieces[2::2]]
+    text = "".join(pieces)
+    text = COUNTERPART.sub(r"\1`\2 <\3>`__.", LABEL.sub(r"\1**\2:** ", text))
+    lines[:] = text.split("\n")
     if what in {"attribute", "property", "data"}:
         # In the first line, napoleon would take the words before a colon for a type.
         lines[:0] = ["..", ""]

@@ -1,4 +1,8 @@
-"""Types as the source has them: `Hyper | None`, not the six types that `Hyper` stands for."""
+"""Types as the source has them: `Hyper | None`, not the six types that `Hyper` stands for.
+
+And the arguments of a counterpart are those of its constructor: `DependentModule`, which also
+converts, takes any.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,10 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from sphinx.application import Sphinx
+from sphinx.util.inspect import stringify_signature
+from sphinx.util.typing import stringify_annotation
+
+from metann import DependentModule
 
 Written: TypeAlias = "dict[str, dict[str, str]]"
 
@@ -17,26 +25,48 @@ def note(
     name: str,
     thing: Callable[..., Any],
     options: object,  # noqa: ARG001
-    arguments: str | None,  # noqa: ARG001
-    result: str | None,  # noqa: ARG001
-) -> None:
-    """Keep the annotations of a function that are still text."""
+    arguments: str | None,
+    result: str | None,
+) -> tuple[str | None, str | None]:
+    """Keep the annotations of a function, and return its signature."""
     try:
-        signature = inspect.signature(thing)
+        signature = signature_of(thing)
     except (TypeError, ValueError):
-        return
+        return arguments, result
     annotations = {key: value.annotation for key, value in signature.parameters.items()}
     annotations["return"] = signature.return_annotation
     kept: Written = app.env.temp_data.setdefault("written_types", {})
-    kept[name] = {key: value for key, value in annotations.items() if isinstance(value, str)}
+    kept[name] = {
+        key: value if isinstance(value, str) else stringify_annotation(value, "smart")
+        for key, value in annotations.items()
+        if value is not inspect.Parameter.empty
+    }
+    if is_counterpart(thing):
+        return stringify_signature(signature, show_annotation=False), None
+    return arguments, result
+
+
+def signature_of(thing: Callable[..., Any]) -> inspect.Signature:
+    """The arguments of a function, or of the constructor of a class."""
+    if not is_counterpart(thing):
+        return inspect.signature(thing)
+    signature = inspect.signature(thing.__init__)
+    _, *parameters = signature.parameters.values()
+    return signature.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
+
+
+def is_counterpart(thing: object) -> bool:
+    """Whether it is the counterpart of some class."""
+    is_one = isinstance(thing, type) and issubclass(thing, DependentModule)
+    return is_one and thing is not DependentModule
 
 
 def use(app: Sphinx, domain: str, objtype: str, content: object) -> None:  # noqa: ARG001
     """Put them in the place of what autodoc has made of them, before it shows that."""
-    shown: Written = app.env.temp_data.setdefault("annotations", {})
+    shown = app.env.current_document.autodoc_annotations
     for name, written in app.env.temp_data.get("written_types", {}).items():
         if name in shown:
-            shown[name].update(written)
+            shown[name] = written
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
