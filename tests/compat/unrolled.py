@@ -58,10 +58,9 @@ def trained(
 def slope(function: Callable[[nn.Module], Tensor], model: nn.Module, along: list[Tensor]) -> Tensor:
     """The derivative of a function of a model along a direction, by central differences."""
     values = []
-    for step in (1e-6, -1e-6):
-        moved = copy.deepcopy(model)
+    for step in (1e-6, -2e-6, 1e-6):
         with torch.no_grad():
-            for p, direction in zip(moved.parameters(), along, strict=True):
+            for p, direction in zip(model.parameters(), along, strict=True):
                 p.add_(step * direction)
-        values.append(function(moved).detach())
+        values.append(function(model).detach())
     return (values[0] - values[1]) / 2e-6
