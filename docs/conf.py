@@ -24,7 +24,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "docstring_names",
-    "layers",
+    "listings",
     "outside_names",
     "raw_anchors",
     "repository_files",

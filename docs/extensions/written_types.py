@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, TypeAlias
 
 from sphinx.application import Sphinx
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.inspect import stringify_signature
 from sphinx.util.typing import stringify_annotation
 
@@ -29,6 +31,7 @@ def note(
     result: str | None,
 ) -> tuple[str | None, str | None]:
     """Keep the annotations of a function, and return its signature."""
+    forget_overloads(thing)
     try:
         signature = signature_of(thing)
     except (TypeError, ValueError):
@@ -55,6 +58,15 @@ def signature_of(thing: Callable[..., Any]) -> inspect.Signature:
     return signature.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
 
 
+def forget_overloads(thing: object) -> None:
+    """Let autodoc find one signature, that of the function itself: overloads are for checkers."""
+    module = getattr(thing, "__module__", None)
+    if module is not None and module.startswith("metann"):
+        analyzer = ModuleAnalyzer.for_module(module)
+        analyzer.analyze()
+        analyzer.overloads.clear()
+
+
 def is_counterpart(thing: object) -> bool:
     """Whether it is the counterpart of some class."""
     is_one = isinstance(thing, type) and issubclass(thing, DependentModule)
@@ -69,8 +81,15 @@ def use(app: Sphinx, domain: str, objtype: str, content: object) -> None:  # noq
             shown[name] = written
 
 
+def home_of(app: Sphinx, module: str, name: str) -> str | None:  # noqa: ARG001
+    """Where the source of a type with a name is; it would be looked for among Python's own."""
+    thing = getattr(import_module(module), name, None)
+    return module if getattr(thing, "__module__", "").partition(".")[0] != "metann" else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """What Sphinx calls."""
     app.connect("autodoc-process-signature", note)
+    app.connect("viewcode-follow-imported", home_of)
     app.connect("object-description-transform", use, priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
