@@ -3,17 +3,21 @@
 #   make check         set up, run every check; `make check ONLY="types tests"` runs some
 # The documentation site; open build/docs/index.html when it is done.
 #   make docs          set up, build the site with warnings as errors
-# Three that maintainers need now and then.
+# Some that maintainers need now and then.
 #   make refresh       write generated/ anew
 #   make matrix        ask what every layer can do, and write docs/layer-matrix.md anew
 #   make models        the tests on models and files of other libraries; see tests/models/README.md
+#   make benchmarks    run every benchmark, with other libraries beside, and write docs/benchmarks.md;
+#                      `make benchmarks PARTS="overhead import"` runs some
 
 PYTHON ?= python3
 VENV ?= .venv
 MODELS_VENV ?= .venv-models
+BENCHMARKS_VENV ?= .venv-benchmarks
 ONLY ?=
+PARTS ?=
 
-.PHONY: quickstart check docs refresh matrix models clean
+.PHONY: quickstart check docs refresh matrix models benchmarks clean
 .DELETE_ON_ERROR:
 
 quickstart: $(VENV)/installed
@@ -37,6 +41,10 @@ matrix: $(VENV)/installed
 models: $(MODELS_VENV)/installed
 	$(MODELS_VENV)/bin/python -m pytest tests/models tests/real_files tests/compat
 
+# Other libraries are measured beside metann, and need not be in the environment of the checks.
+benchmarks: $(BENCHMARKS_VENV)/installed
+	$(BENCHMARKS_VENV)/bin/python benchmarks/run.py $(PARTS)
+
 # The file is written last: an interrupted installation is made anew, and so is one whose
 # requirements have changed since.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -52,5 +60,11 @@ $(MODELS_VENV)/installed: pyproject.toml constraints.txt $(wildcard tests/models
 		--requirement tests/models/requirements_alone.txt
 	touch $@
 
+$(BENCHMARKS_VENV)/installed: pyproject.toml constraints.txt benchmarks/peers/requirements.txt
+	$(PYTHON) -m venv --clear $(BENCHMARKS_VENV)
+	$(BENCHMARKS_VENV)/bin/python -m pip install --quiet --constraint constraints.txt \
+		--editable '.[dev]' --requirement benchmarks/peers/requirements.txt
+	touch $@
+
 clean:
-	rm -rf .venv .venv-models build dist out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-models .venv-benchmarks build dist out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

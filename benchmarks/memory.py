@@ -157,7 +157,8 @@ def many(name: str, count: int) -> None:
     torch.set_num_threads(1)
     problem = sinusoids(25, 5)
     meta_step = contestants(problem)[name]
-    adam, seconds, settled = torch.optim.Adam(problem.model.parameters()), list[float](), 0
+    seconds, settled = list[float](), 0
+    adam: Any = torch.optim.Adam(problem.model.parameters())
     for number in range(count):
         began = time.process_time()
         adam.zero_grad()
@@ -245,9 +246,7 @@ def meta_steps(
     for name in tqdm(names(peers), desc="processes"):
         found = measured("many", name, count)
         early, late = found["early"], found["late"]
-        rows.append(
-            Row((name, found["bytes"] / MEGABYTE, early * 1e3, late * 1e3, late / early))
-        )
+        rows.append(Row((name, found["bytes"] / MEGABYTE, early * 1e3, late * 1e3, late / early)))
     columns = "way", "MB added", "ms early", "ms late", "ratio"
     finish([Table(f"{count} meta-steps of 5 inner steps", columns, tuple(rows))], json_file)
 

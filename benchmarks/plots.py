@@ -29,7 +29,8 @@ def colour(name: Cell) -> str:
 def save(figure: Figure, out: Path) -> None:
     """Write a figure, as small as it may be."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    FigureCanvasAgg(figure).print_png(out)
+    FigureCanvasAgg(figure)
+    figure.savefig(out)
 
 
 def draw_bars(axes: Axes, table: Table, column: int) -> None:

@@ -90,7 +90,7 @@ def shown(cell: Cell) -> str:
     """
     if cell is None or isinstance(cell, (str, int)):
         return "" if cell is None else str(cell)
-    if not math.isfinite(cell) or cell == 0:
+    if not math.isfinite(cell) or not cell:
         return f"{cell:g}"
     return f"{cell:.{max(0, DIGITS - 1 - math.floor(math.log10(abs(cell))))}f}"
 
