@@ -2,7 +2,8 @@
 
     python benchmarks/generator.py
 
-The command is run as a maintainer runs it, in a process of its own, the start of Python included. On first use, a class gets its counterpart in the process that uses it; the first class of all loads
+The command is run as a maintainer runs it, in a process of its own, the start of Python included.
+On first use, a class gets its counterpart in the process that uses it; the first class of all loads
 the templates, too. Medians, by the clock.
 """
 
