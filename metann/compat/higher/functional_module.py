@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from torch import Tensor, nn
 
-from metann.compat.higher.taking_over import take_over
+from metann.compat.calling import called
 from metann.errors import CompatError
 from metann.functional.transforms import in_any_transform
 from metann.learner import Learner
@@ -69,16 +69,10 @@ class FunctionalModule(Generic[ModuleT_co]):
             SubstitutionError: a `ValueError`; `params` do not fit.
         """
         given = None if params is None else [*params]
-        if in_any_transform():
-            weights = self._required() if given is None else given
-            learner: Any = self._learner
-            return learner.functional(weights, None, *args, **kwargs)
-        if given is not None:
+        if given is not None and not in_any_transform():
             self.update_params(given)
-        instance = self._learner.bind(self._required())
-        output: Any = instance(*args, **kwargs)
-        take_over(instance, self._model)
-        return output
+        weights = self._required() if given is None else given
+        return called(self._learner, weights, args, kwargs)
 
     def _required(self) -> list[Tensor]:
         weights = self.fast_params

@@ -1,17 +1,42 @@
-"""What a call has changed in the instance that it worked on, taken over by the model."""
+"""Calls of a model whose weights change between calls.
+
+A call works on an instance of its own: activation checkpointing computes it again in the backward
+pass, and must find the weights of that call then, not those that the model has got since.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
+from metann.functional.transforms import in_any_transform
+from metann.learner import Learner
 from metann.places import REMEMBERED
 from metann.references import TORCH_TABLES, Carrier
 from metann.slots import slots_of
 from metann.tree import walk
 
 _KEPT = {*TORCH_TABLES, REMEMBERED}
+
+
+def called(
+    learner: Learner[Any],
+    weights: Sequence[Tensor],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> Any:
+    """What the learner's module returns under weights; it takes over all else that the call does.
+
+    Inside a transform of torch.func it takes over nothing: what is left there is batched.
+    """
+    if in_any_transform():
+        return learner.functional(weights, None, *args, **kwargs)
+    instance = learner.bind(weights)
+    output: Any = instance(*args, **kwargs)
+    take_over(instance, learner.module)
+    return output
 
 
 def take_over(instance: nn.Module, model: nn.Module) -> None:
@@ -37,9 +62,8 @@ def take_over(instance: nn.Module, model: nn.Module) -> None:
 def _take_tables(state: dict[str, Any], target: nn.Module) -> None:
     """Buffers, and modules that the call has made."""
     weights = slots_of(target)
+    left: dict[str, Any] = state["_buffers"]
     buffers: dict[str, Any] = target.__dict__["_buffers"]
-    buffers.update(
-        (name, value) for name, value in state["_buffers"].items() if name not in weights
-    )
+    buffers.update((name, value) for name, value in left.items() if name not in weights)
     modules: dict[str, Any] = target.__dict__["_modules"]
     modules.update((name, made) for name, made in state["_modules"].items() if name not in modules)
