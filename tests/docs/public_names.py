@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator
 from importlib import import_module
 from types import FunctionType, ModuleType
+from typing import TypeVar
 
 #: The rest of metann may change without notice.
 PACKAGES = (
@@ -38,15 +39,27 @@ def public_names() -> dict[str, object]:
 
 
 def names_of(package: ModuleType) -> list[str]:
-    """What a package offers: what it lists, or what comes from metann."""
+    """What a package offers: what it lists, or its own classes, functions and named types."""
     if hasattr(package, "__all__"):
         return list(package.__all__)
+    # In metann.compat a type with a name is there for annotations alone.
+    with_types = not package.__name__.startswith("metann.compat")
     return [
         name
         for name, thing in vars(package).items()
         if not name.startswith("_")
-        if getattr(thing, "__module__", "").startswith("metann") or name[0].isupper()
+        if is_ours(thing) or (with_types and is_a_named_type(name, thing))
     ]
+
+
+def is_ours(thing: object) -> bool:
+    return str(getattr(thing, "__module__", "")).partition(".")[0] == "metann"
+
+
+def is_a_named_type(name: str, thing: object) -> bool:
+    """Such as `Hyper`; not a class of torch that a file imports for itself."""
+    is_named_so = name[0].isupper() and name != "TYPE_CHECKING"
+    return is_named_so and not isinstance(thing, (type, FunctionType, TypeVar))
 
 
 def members_of(name: str, kind: type) -> Iterator[tuple[str, object]]:
