@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import copy
 import importlib
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,7 +127,8 @@ def test_it_tears_tied_weights_apart(theirs: Any) -> None:
     assert (torn - kept).abs() > 1e-4
 
 
-def test_its_meta_gradient_is_no_number_where_a_gradient_is_zero(theirs: Any) -> None:
+@pytest.mark.parametrize("kind", ["MetaAdam", "MetaAdamW", "MetaRMSProp", "MetaAdaGrad"])
+def test_its_meta_gradient_is_no_number_where_a_gradient_is_zero(theirs: Any, kind: str) -> None:
     net, (x, _) = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1)), snippets.data()
     with torch.no_grad():
         net[0].bias[0] = -100.0
@@ -132,7 +136,7 @@ def test_its_meta_gradient_is_no_number_where_a_gradient_is_zero(theirs: Any) ->
     for lib in (theirs, ours):
         model: nn.Module = copy.deepcopy(net)
         first = [*model.parameters()]
-        lib.MetaAdam(model).step(model(x).square().mean())
+        getattr(lib, kind)(model).step(model(x).square().mean())
         grads = torch.autograd.grad(model(x).square().mean(), first)
         found.append(all(bool(torch.isfinite(g).all()) for g in grads))
 
@@ -163,6 +167,26 @@ def test_it_remembers_the_first_step_whatever_the_state(theirs: Any) -> None:
 
     torch.testing.assert_close(first[0], -grads[0])
     torch.testing.assert_close(second[0], -0.5 * grads[0])
+
+
+def test_it_has_no_second_order_in_a_transformer(theirs: Any) -> None:
+    """In a process of its own: metann gives torch the derivative that it has not."""
+    run = [sys.executable, "-c", TRANSFORMER]
+    result = subprocess.run(
+        run, cwd=Path(theirs.__file__).parents[1], capture_output=True, text=True, check=False
+    )
+
+    assert "is not implemented" in result.stderr.splitlines()[-1]
+
+
+TRANSFORMER = """
+import torch, torchopt
+from torch import nn
+net, x = nn.TransformerEncoderLayer(4, 2, 6, dropout=0.0, batch_first=True), torch.randn(2, 3, 4)
+first = [*net.parameters()]
+torchopt.MetaSGD(net, lr=0.1).step((net(x) ** 3).mean())
+torch.autograd.grad((net(x) ** 3).mean(), first)
+"""
 
 
 def test_it_takes_the_factor_of_clipping_for_a_constant(theirs: Any) -> None:
