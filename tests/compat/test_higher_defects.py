@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from unrolled import CLOSE, descended, loss_at, slope
+from by_hand import CLOSE, descended, loss_at, slope
 
 from metann.compat import higher
 

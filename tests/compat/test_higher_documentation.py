@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from unrolled import CLOSE, Weights, descended, gradients, loss_at
+from by_hand import CLOSE, Weights, descended, gradients, loss_at
 
 from metann.compat import higher
 

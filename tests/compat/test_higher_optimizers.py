@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from unrolled import CLOSE, descended, loss_at, slope, trained
+from by_hand import CLOSE, descended, loss_at, slope, trained
 
 import metann.optim
 from metann.compat import higher

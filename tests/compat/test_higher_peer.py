@@ -15,7 +15,7 @@ import higher_snippets as snippets
 import pytest
 import torch
 from torch import nn
-from unrolled import CLOSE
+from by_hand import CLOSE
 
 from metann.compat import higher as ours
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -18,7 +18,8 @@ def magic_box(x: ValueT) -> ValueT:
 
     Source: DiCE (Foerster et al. 2018, arXiv 1802.05098); the function of this name in learn2learn.
     """
-    return cast("ValueT", torch.exp(x - x.detach())) if isinstance(x, Tensor) else x
+    value: Any = x
+    return cast("ValueT", torch.exp(value - value.detach())) if isinstance(x, Tensor) else x
 
 
 def clone_parameters(param_list: Iterable[Tensor]) -> list[Tensor]:
