@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -12,12 +13,17 @@ from repository import REPOSITORY
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def run(name: str, *options: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run examples/NAME with these options; warnings are errors, as in the tests."""
+def run(
+    name: str, *options: str, folder: Path, also: Path = REPOSITORY
+) -> subprocess.CompletedProcess[str]:
+    """Run examples/NAME in a folder with these options; warnings are errors, as in the tests.
+
+    Packages are found in the folder `also`, too.
+    """
     return subprocess.run(
         [sys.executable, "-W", "error", str(REPOSITORY / "examples" / name), *options],
         cwd=folder,
-        env={"PYTHONPATH": str(REPOSITORY), "PATH": "", "HOME": str(folder)},
+        env={"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{also}", "PATH": "", "HOME": str(folder)},
         capture_output=True,
         text=True,
     )
