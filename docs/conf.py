@@ -49,11 +49,11 @@ autodoc_default_options = {
 }
 add_module_names = False
 python_maximum_signature_line_length = 80
-napoleon_use_ivar = True
-napoleon_custom_sections = [("Dependents", "params_style")]
+napoleon_custom_sections = [("Attributes", "params_style"), ("Dependents", "params_style")]
 
 html_theme = "furo"
 html_title = f"metann {version}"
+pygments_dark_style = "a11y-high-contrast-dark"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False
