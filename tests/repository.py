@@ -12,7 +12,16 @@ from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-FOLDERS = ("metann", "generated", "templates", "tools", "examples", "benchmarks", "tests")
+FOLDERS = (
+    "metann",
+    "generated",
+    "templates",
+    "tools",
+    "examples",
+    "benchmarks",
+    "docs",
+    "tests",
+)
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,7 @@ def test_no_path_of_somebodys_machine_is_written_down() -> None:
     written = {".py", ".md", ".toml", ".txt", ".jinja", ".in", ""}
     files = [
         path
-        for folder in (*FOLDERS, "docs", ".ci")
+        for folder in (*FOLDERS, ".ci")
         for path in (REPOSITORY / folder).rglob("*")
         if path.is_file() and path.suffix in written and "__pycache__" not in path.parts
     ]

@@ -38,8 +38,7 @@ def note(
         return arguments, result
     annotations = {key: value.annotation for key, value in signature.parameters.items()}
     annotations["return"] = signature.return_annotation
-    kept: Written = app.env.temp_data.setdefault("written_types", {})
-    kept[name] = {
+    written_on(app)[name] = {
         key: value if isinstance(value, str) else stringify_annotation(value, "smart")
         for key, value in annotations.items()
         if value is not inspect.Parameter.empty
@@ -47,6 +46,14 @@ def note(
     if is_counterpart(thing):
         return stringify_signature(signature, show_annotation=False), None
     return arguments, result
+
+
+def written_on(app: Sphinx) -> Written:
+    """The annotations that were kept for the page which is being read."""
+    if "written_types" not in app.env.temp_data:
+        app.env.temp_data["written_types"] = {}
+    kept: Written = app.env.temp_data["written_types"]
+    return kept
 
 
 def signature_of(thing: Callable[..., Any]) -> inspect.Signature:
@@ -76,7 +83,7 @@ def is_counterpart(thing: object) -> bool:
 def use(app: Sphinx, domain: str, objtype: str, content: object) -> None:  # noqa: ARG001
     """Put them in the place of what autodoc has made of them, before it shows that."""
     shown = app.env.current_document.autodoc_annotations
-    for name, written in app.env.temp_data.get("written_types", {}).items():
+    for name, written in written_on(app).items():
         if name in shown:
             shown[name] = written
 
