@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import black
+import mypy_cache
 import pytest
 import sample_nets as nets
 from test_user_running import written
@@ -17,8 +19,6 @@ __all__ = ["written"]
 
 ROOT = Path(__file__).resolve().parents[2]
 USE = """\
-from typing import assert_type
-
 import torch
 from dependent_sample_nets import (
     DependentBlock, DependentDeep, DependentScaled, DependentWrapped, DependentWrapper, to_dependent
@@ -28,6 +28,7 @@ from metann.generated import (
 )
 from sample_nets import Block, Deep, Scaled, Wrapped, Wrapper
 from torch import Tensor
+from typing_extensions import assert_type
 
 x = torch.ones(2, 4)
 block = to_dependent(Block(4))
@@ -69,7 +70,7 @@ def folder(tmp_path_factory, written) -> Path:
     (folder / "dependent_sample_nets.py").write_text(written.text)
     (folder / "use.py").write_text(USE)
     (folder / "wrong.py").write_text(WRONG)
-    settings = {"typeCheckingMode": "strict", "extraPaths": [str(ROOT)], "pythonVersion": "3.11"}
+    settings = {"typeCheckingMode": "strict", "extraPaths": [str(ROOT)], "pythonVersion": "3.10"}
     (folder / "pyrightconfig.json").write_text(json.dumps(settings))
     return folder
 
@@ -98,10 +99,11 @@ CLEAN = ("sample_nets.py", "dependent_sample_nets.py", "use.py")
 
 
 def test_mypy_finds_the_types_and_nothing_to_complain_of(folder):
-    settings = ("--strict", "--python-version=3.11", "--cache-dir=cache")
+    mypy_cache.copy_into(folder)
+    run_mypy = partial(run, folder, "mypy", *mypy_cache.SETTINGS)
 
-    assert run(folder, "mypy", *settings, *CLEAN) == "Success: no issues found in 3 source files\n"
-    printed = run(folder, "mypy", *settings, "wrong.py")
+    assert run_mypy(*CLEAN) == "Success: no issues found in 3 source files\n"
+    printed = run_mypy("wrong.py")
     lines = dict.fromkeys(line.split(":")[1] for line in printed.splitlines()[:-1])
     assert list(lines) == ["4", "5", "6", "7", "8"]
 

@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+import mypy_cache
 import pytest
 import torch
 from test_user_checkers import ROOT, run
@@ -46,10 +47,10 @@ FORWARD = """\
 def checked(folder: Path, written: Written) -> str:
     """What type checkers say of a file written into `folder`, beside the user's; "" if nothing."""
     (folder / "written.py").write_text(written.text)
-    settings = {"typeCheckingMode": "strict", "extraPaths": [str(ROOT)], "pythonVersion": "3.11"}
+    settings = {"typeCheckingMode": "strict", "extraPaths": [str(ROOT)], "pythonVersion": "3.10"}
     (folder / "pyrightconfig.json").write_text(json.dumps(settings))
-    strict = ("--strict", "--python-version=3.11", "--cache-dir=cache", "--no-error-summary")
-    printed = run(folder, "mypy", *strict, "written.py")
+    mypy_cache.copy_into(folder)
+    printed = run(folder, "mypy", *mypy_cache.SETTINGS, "--no-error-summary", "written.py")
     found = json.loads(run(folder, "pyright", "--outputjson", "written.py"))["generalDiagnostics"]
     return printed + "\n".join(f"{item['range']['start']}: {item['message']}" for item in found)
 

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import every_layer_revealed
+import mypy_cache
 import pytest
 from checkers import CHECKERS, Finding
 from filelock import FileLock
@@ -43,6 +44,7 @@ def make(folder: Path, wheel: Path) -> Path:
     (packages,) = (folder / "venv" / "lib").glob("*/site-packages")
     install(wheel, packages)
     others = [path for path in sys.path if path.endswith("-packages")]
+    mypy_cache.copy_into(folder)
     (packages / "torch_and_others.pth").write_text("\n".join(others), encoding="utf-8")
     return folder
 

@@ -8,12 +8,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mypy_cache
 import pytest
 from checkers import CHECKERS
 from fences import Block, blocks_of
 from repository import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "typed-projects.md").read_text(encoding="utf-8")
+# What makes mypy find metann, and use what it has found out about torch.
+SETTINGS = """\
+[mypy]
+python_executable = venv/bin/python
+python_version = 3.10
+warn_unreachable = true
+"""
 NOT_A_FILE = Block("", "", "")
 
 
@@ -21,11 +29,8 @@ NOT_A_FILE = Block("", "", "")
 def project(users_folder: Path, tmp_path: Path) -> Path:
     """An empty folder, with the environment of a user in reach."""
     (tmp_path / "venv").symlink_to(users_folder / "venv")
-    (tmp_path / "mypy.ini").write_text("[mypy]\npython_executable = venv/bin/python\n")
-    # What mypy knows of torch from its other run here.
-    cache = users_folder / ".mypy_cache"
-    if cache.exists():
-        (tmp_path / ".mypy_cache").symlink_to(cache)
+    (tmp_path / "mypy.ini").write_text(SETTINGS)
+    mypy_cache.copy_into(tmp_path)
     return tmp_path
 
 
