@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, cast
 
 from torch import Tensor, nn
 
-from metann.dependents import named_weights
+from metann.dependents import named_weights, substitute
 from metann.errors import CompatError
 from metann.learner import Learner
 from metann.module import DependentModule
@@ -100,8 +100,7 @@ def detach_module(module: nn.Module, keep_requires_grad: bool = False) -> None:
 
     made: Memo = {}
     for _, part in walk(module):
-        parameters: dict[str, nn.Parameter | None] = part.__dict__["_parameters"]
-        for param in parameters.values():
+        for param in _parameters(part):
             if param is not None:
                 param.requires_grad_(keep_requires_grad and param.requires_grad)
         buffers: dict[str, Tensor | None] = part.__dict__["_buffers"]
@@ -126,9 +125,15 @@ def named(module: nn.Module) -> tuple[list[str], list[Tensor]]:
 def put(module: nn.Module, weights: Sequence[Tensor]) -> None:
     """Make these the weights of a module, in the order of its parameters, in place."""
     names, _ = named(module)
-    whole = DependentModule.to_dependentmodule(module)
-    whole.clear_params()
-    whole.substitute(dict(zip(names, weights, strict=True)))
+    if any(param is not None for _, part in walk(module) for param in _parameters(part)):
+        DependentModule.to_dependentmodule(module).clear_params()
+    substitute(module, dict(zip(names, weights, strict=True)), strict=True)
+
+
+def _parameters(part: nn.Module) -> Iterable[nn.Parameter | None]:
+    """Those of this very module, its dependents left out."""
+    table: dict[str, nn.Parameter | None] = part.__dict__["_parameters"]
+    return table.values()
 
 
 def _taken(weight: Any) -> Tensor | None:
