@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from by_hand import CLOSE, descended
 from torch import Tensor, nn
-from unrolled import CLOSE, descended
 
 from metann.compat.metann import ProtoModule
 from metann.compat.metann.meta import (

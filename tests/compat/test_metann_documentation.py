@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from by_hand import CLOSE, descended, gradients, loss_at, slope, trained
 from torch import Tensor, nn
-from unrolled import CLOSE, descended, gradients, loss_at, slope, trained
 
 from metann.compat.metann import DependentModule, ProtoModule, tensor_copy
 from metann.compat.metann.meta import (

@@ -11,8 +11,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchopt_snippets as snippets
+from by_hand import CLOSE, slope, trained
 from torch import Tensor, nn
-from unrolled import CLOSE, slope, trained
 
 import metann.compat.torchopt as torchopt
 

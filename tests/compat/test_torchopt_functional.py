@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
+from by_hand import CLOSE
 from torch import Tensor, nn
-from unrolled import CLOSE
 
 import metann.compat.torchopt as torchopt
 from metann.errors import ArgumentError, OptimizerError

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import torch
+from by_hand import CLOSE, slope, trained
 from torch import Tensor, nn
 from torchopt_snippets import OPTIMIZERS, data, small_net
-from unrolled import CLOSE, slope, trained
 
 import metann.compat.torchopt as torchopt
 from metann import DependentModule, Learner

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import torch
 import torchopt_snippets as snippets
+from by_hand import CLOSE
 from torch import Tensor, nn
-from unrolled import CLOSE
 
 import metann.compat.torchopt as ours
 

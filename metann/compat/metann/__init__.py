@@ -1,6 +1,6 @@
 """The names and calls of MetaNN 0.3, on top of metann, which began as it.
 
-Example: `from metann.compat.metann.meta import MAML, default_evaluator_classification`
+Example: `from metann.compat.metann.meta import MAML`
 """
 
 from metann.compat.metann import meta as meta
