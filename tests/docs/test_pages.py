@@ -21,7 +21,7 @@ def text_of(page: str) -> str:
 
 
 @cache
-def tests_in(file: str) -> set[str]:
+def names_in(file: str) -> set[str]:
     return {function.name for function in functions_of(REPOSITORY / file)}
 
 
@@ -48,7 +48,7 @@ def test_every_test_that_a_page_names_exists(page: str) -> None:
     named = NAMED_TEST.findall(text_of(page))
 
     assert named
-    assert [(name, file) for name, file in named if name not in tests_in(file)] == []
+    assert [(name, file) for name, file in named if name not in names_in(file)] == []
 
 
 @pytest.mark.parametrize("page", WITH_TESTS)
