@@ -7,18 +7,26 @@ pass, and must find the weights of that call then, not those that the model has 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
 from metann.functional.transforms import in_any_transform
 from metann.learner import Learner
-from metann.places import REMEMBERED
+from metann.places import REMEMBERED, places_of
 from metann.references import TORCH_TABLES, Carrier
 from metann.slots import slots_of
 from metann.tree import walk
 
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
 _KEPT = {*TORCH_TABLES, REMEMBERED}
+
+
+def planned(module: ModuleT) -> Learner[ModuleT]:
+    """A learner whose plan holds when the module's weights are substituted for the first time."""
+    places_of(module)  # The module remembers them from now on, which a plan would find out later.
+    return Learner(module)
 
 
 def called(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from torch import Tensor, nn
 
-from metann.compat.calling import called
+from metann.compat.calling import called, planned
 from metann.errors import CompatError
 from metann.functional.transforms import in_any_transform
 from metann.learner import Learner
@@ -48,7 +48,7 @@ class FunctionalModule(Generic[ModuleT_co]):
         # `isinstance` takes either for a module.
         whole: Any = vars(module)["_model"] if type(module) is FunctionalModule else module
         self._model: DependentModule = DependentModule.stateless(whole)
-        self._learner: Learner[DependentModule] = Learner(self._model)
+        self._learner: Learner[DependentModule] = planned(self._model)
         self._history: list[list[Tensor]] = []
         self._tracks: bool = True
         self.is_linked: bool = False

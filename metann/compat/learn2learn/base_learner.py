@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import Parameter
 
-from metann.compat.calling import called
+from metann.compat.calling import called, planned
 from metann.compat.learn2learn.modules import cloned, named, weights_of
 from metann.dependents import named_weights, other_buffers
 from metann.errors import CompatError
 from metann.learner import Learner
+from metann.module import DependentModule
 from metann.tree import join, walk
 
 
@@ -81,7 +82,9 @@ class BaseLearner(nn.Module):
         """A plan of the model, looked up once."""
         kept: Learner[nn.Module] | None = self.__dict__.get("_planned")
         if kept is None or kept.module is not self.module:
-            kept = self.__dict__["_planned"] = Learner(self.module)
+            is_clone = isinstance(self.module, DependentModule)
+            kept = planned(self.module) if is_clone else Learner(self.module)
+            self.__dict__["_planned"] = kept
         return kept
 
     def _cloned(self) -> nn.Module:
