@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -98,10 +99,11 @@ def _assign(classes: list[tuple[str, nn.Module, type[DependentModule]]]) -> None
                 f"{counterpart.__name__} ({error}). "
                 "Use metann.Learner or DependentModule.stateless, which build a new instance."
             ) from error
+    computed = cache(computed_names)  # Most modules of a class have the same attributes.
     for _, module, counterpart in classes:
         # Handles of hooks that were added before refer to the tables as they are.
         module.__dict__[OWNS_HOOKS] = True
-        for name in computed_names(counterpart, module.__dict__):
+        for name in computed(counterpart, tuple(module.__dict__)):
             del module.__dict__[name]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import accumulate, chain
 from types import FunctionType
 from typing import Any, cast
@@ -98,8 +98,9 @@ def make_plan(module: nn.Module) -> Plan:
     layout = Layout.of({name: slot for name, (slot, _) in places.items()})
     index = numbered(slot for slot, _ in places.values())
     firsts = accumulate(map(len, weights), initial=0)
+    classes = _Classes()
     rows = tuple(
-        _row(owner, kind, numbers, {name: slot for name, slot, _ in own}, first)
+        _row(owner, kind, numbers, {name: slot for name, slot, _ in own}, first, classes)
         for owner, kind, own, first in zip(modules, kinds, weights, firsts)  # noqa: B905
     )
     return Plan(
@@ -177,6 +178,7 @@ def _row(
     numbers: dict[int, int],
     weights: dict[str, Slot],
     first: int,
+    classes: _Classes,
 ) -> Row:
     """Look at one module; `first` is the number of the first of its weights."""
     state, dependents = module.__dict__, slots_of(module)
@@ -192,15 +194,23 @@ def _row(
         slots={**dependents, **weights},
         may_refer=_may_refer(module),
         functions=tuple(n for n, v in state.items() if type(v) is FunctionType),
-        own_slots=_own_slots(module),
-        computed=computed_names(kind, state),
+        own_slots=classes.own_slots(type(module)),
+        computed=classes.computed_names(kind, tuple(state)),
         dependents=dependents if isinstance(module, DependentModule) else None,
     )
 
 
-def _own_slots(module: nn.Module) -> tuple[str, ...]:
-    """The names in the `__slots__` of its class and their bases."""
-    declared = (vars(kind).get("__slots__", ()) for kind in type(module).__mro__)
+class _Classes:
+    """What a class is asked once in a plan, and not once for each of its modules."""
+
+    def __init__(self) -> None:
+        self.own_slots = cache(_own_slots)
+        self.computed_names = cache(computed_names)
+
+
+def _own_slots(kind: type) -> tuple[str, ...]:
+    """The names in the `__slots__` of a class and its bases."""
+    declared = (vars(base).get("__slots__", ()) for base in kind.__mro__)
     names = chain.from_iterable([n] if isinstance(n, str) else n for n in declared)
     return tuple(name for name in names if name not in ("__dict__", "__weakref__"))
 
@@ -209,9 +219,10 @@ def _may_refer(module: nn.Module) -> bool:
     """Whether attributes have to be carried over; those of torch's layers are known not to."""
     if not _is_torch_layer(module):
         return True
+    state = module.__dict__
     return not all(
-        name in TORCH_TABLES or type(value) is FunctionType or is_constant(name, value)
-        for name, value in module.__dict__.items()
+        type(state[name]) is FunctionType or is_constant(name, state[name])
+        for name in state.keys() - TORCH_TABLES
     )
 
 

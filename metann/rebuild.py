@@ -70,9 +70,12 @@ def _make_independent(made: Sequence[nn.Module]) -> None:
     fresh: dict[Slot, Slot] = {}
     for instance in made:
         own_hooks(instance)
-        for slot in slots_of(instance).values():
-            fresh.setdefault(slot, replace(slot))
-        set_slots(instance, {name: fresh[slot] for name, slot in slots_of(instance).items()})
+        own: dict[str, Slot] = {}
+        for name, slot in slots_of(instance).items():
+            if slot not in fresh:
+                fresh[slot] = replace(slot)
+            own[name] = fresh[slot]
+        set_slots(instance, own)
 
 
 def is_stale(plan: Plan) -> bool:

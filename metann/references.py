@@ -30,6 +30,7 @@ _PROXIES = (weakref.ProxyType, weakref.CallableProxyType)
 _CONTAINERS = (list, tuple, dict, set, frozenset, deque, SimpleNamespace)
 _POINTERS = (MethodType, functools.partial, weakref.ref, FunctionType, Tensor, nn.Module)
 _CARRIED = (*_CONTAINERS, *_POINTERS, *_PROXIES)
+_NO_HOLDERS = (*_CARRIED, type)
 _PLAIN = frozenset((int, float, str, bool, type(None)))
 _TABLE_NAMES = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", SLOTS)
 TORCH_TABLES = frozenset((*HOOK_TABLES, *_TABLE_NAMES))
@@ -40,7 +41,7 @@ def carried_names(state: Mapping[str, Any]) -> list[str]:
     return [
         name
         for name, value in state.items()
-        if type(value) not in _PLAIN and name not in TORCH_TABLES and isinstance(value, _CARRIED)
+        if name not in TORCH_TABLES and type(value) not in _PLAIN and isinstance(value, _CARRIED)
     ]
 
 
@@ -49,17 +50,18 @@ def names_of_holders(state: Mapping[str, Any], targets: Mapping[int, object]) ->
     return [
         name
         for name, value in state.items()
-        if name not in TORCH_TABLES and not isinstance(value, (*_CARRIED, type))
+        if type(value) not in _PLAIN and name not in TORCH_TABLES
+        if not isinstance(value, _NO_HOLDERS)
         if not targets.keys().isdisjoint(map(id, getattr(value, "__dict__", {}).values()))
     ]
 
 
-def computed_names(kind: type, state: Mapping[str, Any]) -> tuple[str, ...]:
-    """The attributes that `kind` computes when they are read, so that no value need be kept.
+def computed_names(kind: type, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of some attributes that `kind` computes when they are read, so that no value need be kept.
 
     Example: the list of weights of `nn.LSTM`, which `metann.layers.recurrent.FlatWeights` computes
     """
-    return tuple(name for name in state if isinstance(getattr(kind, name, None), property))
+    return tuple(name for name in names if isinstance(getattr(kind, name, None), property))
 
 
 def is_constant(name: str, value: object) -> bool:

@@ -17,11 +17,11 @@ def stateless(module: nn.Module, clear_filter: Callable[[nn.Module], bool]) -> D
     """A converted copy of `module` with cleared parameters; see `DependentModule.stateless`."""
     plan = make_plan(module)
     copied = build(plan, plan.originals, None, lasting=True)
-    for (_, original), (_, instance) in zip(walk(module), walk(copied), strict=True):
-        if clear_filter(original):
-            _empty(instance, original)
+    for row, (_, instance) in zip(plan.rows, walk(copied), strict=True):
+        if clear_filter(row.module):
+            _empty(instance, row.module)
         else:
-            _restore(instance, original)
+            _restore(instance, row.module)
     return copied
 
 
