@@ -236,6 +236,34 @@ def test_T83_activation_checkpointing_inside_the_model() -> None:
     torch.testing.assert_close([*found], expected, **CLOSE)
 
 
+def test_updates_that_adapt_to_first_order() -> None:
+    model, (x, y) = snippets.small_net(), snippets.batches(1)[0]
+    made = l2l.algorithms.GBML(
+        model, snippets.scaled, lr=0.1, adapt_transform=True, first_order=True
+    )
+    clone, start = made.clone(), [rate.detach() for rate in made.compute_update.parameters()]
+    weights = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()}
+    before: dict[str, Tensor] = {}
+    for _ in range(2):
+        clone.adapt(F.cross_entropy(clone(x), y))
+        loss = loss_at(model, weights, x, y)
+        grads = dict(zip(weights, torch.autograd.grad(loss, [*weights.values()]), strict=True))
+        # The loss by a rate, through the last step: - lr * (last gradient) * (this gradient).
+        slopes = {name: -0.1 * before[name] * grads[name] for name in before}
+        rates = {
+            name: rate - 0.1 * slopes[name] if slopes else rate
+            for name, rate in zip(weights, start, strict=True)
+        }
+        weights = {
+            name: (p - 0.1 * rates[name] * grads[name]).detach().requires_grad_()
+            for name, p in weights.items()
+        }
+        before = grads
+
+    found = [p.detach() for p in clone.module.parameters()]
+    torch.testing.assert_close(found, [p.detach() for p in weights.values()], **CLOSE)
+
+
 def test_a_learned_rate_and_a_clone_of_a_clone() -> None:
     model, data = snippets.small_net(), snippets.batches()
     rate = nn.Parameter(torch.tensor([0.1]))
