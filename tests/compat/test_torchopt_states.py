@@ -243,3 +243,13 @@ def test_what_has_no_state_is_an_error() -> None:
         recover(optimizer, extract(net))
     with pytest.raises(ArgumentError, match=r"does not take the state of a tuple"):
         recover(net, extract(optimizer))
+
+
+@pytest.mark.parametrize("by", MODES)
+def test_a_buffer_in_two_places_stays_one(by: Any) -> None:
+    net = nn.Sequential(nn.BatchNorm1d(4), nn.BatchNorm1d(4))
+    net[1].running_mean = net[0].running_mean
+
+    torchopt.recover_state_dict(net, torchopt.extract_state_dict(net, by=by))
+
+    assert net[1].running_mean is net[0].running_mean
