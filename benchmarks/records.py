@@ -61,7 +61,14 @@ def _plain(record: Record) -> dict[str, Any]:
 
 
 def _record(plain: Mapping[str, Any]) -> Record:
-    taken: Any = plain["taken"]
-    machine: Any = taken and taken["machine"]
-    when = Taken(**{**taken, "machine": Machine(**machine)}) if taken else None
-    return Record(plain["command"], when, from_json(plain["tables"]), plain["failure"])
+    taken: dict[str, Any] | None = plain["taken"]
+    return Record(
+        plain["command"],
+        None if taken is None else _taken(**taken),
+        from_json(plain["tables"]),
+        plain["failure"],
+    )
+
+
+def _taken(day: str, load: float, seconds: float, machine: dict[str, Any]) -> Taken:
+    return Taken(day, load, seconds, Machine(**machine))

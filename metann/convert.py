@@ -99,7 +99,8 @@ def _assign(classes: list[tuple[str, nn.Module, type[DependentModule]]]) -> None
                 f"{counterpart.__name__} ({error}). "
                 "Use metann.Learner or DependentModule.stateless, which build a new instance."
             ) from error
-    computed = cache(computed_names)  # Most modules of a class have the same attributes.
+    # Most modules of a class have the same attributes. mypy does not know that it can be hashed.
+    computed: Any = cache(computed_names)
     for _, module, counterpart in classes:
         # Handles of hooks that were added before refer to the tables as they are.
         module.__dict__[OWNS_HOOKS] = True

@@ -204,8 +204,11 @@ class _Classes:
     """What a class is asked once in a plan, and not once for each of its modules."""
 
     def __init__(self) -> None:
-        self.own_slots = cache(_own_slots)
-        self.computed_names = cache(computed_names)
+        # mypy does not know that a class can be hashed.
+        own_slots: Any = cache(_own_slots)
+        computed: Any = cache(computed_names)
+        self.own_slots: Callable[[type], tuple[str, ...]] = own_slots
+        self.computed_names: Callable[[type, tuple[str, ...]], tuple[str, ...]] = computed
 
 
 def _own_slots(kind: type) -> tuple[str, ...]:

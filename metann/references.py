@@ -57,7 +57,7 @@ def names_of_holders(state: Mapping[str, Any], targets: Mapping[int, object]) ->
 
 
 def computed_names(kind: type, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of some attributes that `kind` computes when they are read, so that no value need be kept.
+    """Those of some attributes that `kind` computes when read, so that no value need be kept.
 
     Example: the list of weights of `nn.LSTM`, which `metann.layers.recurrent.FlatWeights` computes
     """
