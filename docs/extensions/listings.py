@@ -61,12 +61,13 @@ def sort_of(thing: object) -> str:
 def offered_by(package: ModuleType) -> dict[str, object]:
     """The classes and functions of a package that are metann's own, in alphabetical order."""
     listed = getattr(package, "__all__", None) or vars(package)
+    home = ".".join(package.__name__.split(".")[:3])
     named = {name: getattr(package, name) for name in sorted(listed) if name[0] != "_"}
     return {
         name: thing
         for name, thing in named.items()
         if (inspect.isclass(thing) or inspect.isfunction(thing))
-        and thing.__module__.startswith(package.__name__)
+        and thing.__module__.startswith(home)
     }
 
 

@@ -14,6 +14,8 @@ PACKAGES = (
     "metann.batching",
     "metann.compat.higher",
     "metann.compat.learn2learn",
+    "metann.compat.learn2learn.algorithms",
+    "metann.compat.learn2learn.optim",
     "metann.compat.metann",
     "metann.compat.metann.meta",
     "metann.compat.metann.utils",
@@ -44,16 +46,17 @@ def names_of(package: ModuleType) -> list[str]:
         return list(package.__all__)
     # In metann.compat a type with a name is there for annotations alone.
     with_types = not package.__name__.startswith("metann.compat")
+    home = "metann" if with_types else "metann.compat"
     return [
         name
         for name, thing in vars(package).items()
         if not name.startswith("_")
-        if is_ours(thing) or (with_types and is_a_named_type(name, thing))
+        if is_from(home, thing) or (with_types and is_a_named_type(name, thing))
     ]
 
 
-def is_ours(thing: object) -> bool:
-    return str(getattr(thing, "__module__", "")).partition(".")[0] == "metann"
+def is_from(home: str, thing: object) -> bool:
+    return str(getattr(thing, "__module__", "")).startswith(home)
 
 
 def is_a_named_type(name: str, thing: object) -> bool:
