@@ -28,8 +28,10 @@ HEAD = """\
 <!-- Written by `{command}` (`make matrix`); do not edit. -->
 <!-- torch {version}, CPU. tests/generated/test_matrix.py asks again: no cell may change. -->
 
-Each cell was found out by doing it, with every sample of the layer in `tests/generated/samples`,
-in train and in eval mode, in float64.
+A row is a layer of torch, or rather its counterpart in metann, with computed weights; a column is
+something that one may want of it. Each cell was found out by doing it, with every sample of the
+layer in [tests/generated/samples](../tests/generated/samples/README.md), in train and in eval mode,
+in float64.
 
 | sign | meaning |
 | --- | --- |
