@@ -16,6 +16,7 @@ gives torch the missing derivative when it converts its first module.
 
 # matplotlib's types leave **kwargs open:
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
 
 from __future__ import annotations
 
