@@ -135,7 +135,7 @@ PARTS = (
         "it is trained as long as in the paper and held against its figures, which were 0.67, "
         "0.38 and 0.35; a short training does not reach them. "
         "The figure is of a full one with seed 1.",
-        "sinusoid_paper.py",
+        "sinusoid.py",
         ("--iterations", "2000"),
         full=("--full",),
         figure="sinusoid.png",

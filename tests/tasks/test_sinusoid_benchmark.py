@@ -1,4 +1,4 @@
-"""`benchmarks/sinusoid_paper.py` in a short form: it learns to learn, prints its table and draws."""
+"""`benchmarks/sinusoid.py` in a short form: it learns to learn, prints its table and draws."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PNG = b"\x89PNG\r\n\x1a\n"
 @pytest.fixture
 def program(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(FOLDER))
-    import sinusoid_paper
+    import sinusoid
 
-    return sinusoid_paper
+    return sinusoid
 
 
 def test_meta_training_lowers_the_loss_after_adaptation(program: ModuleType) -> None:
@@ -62,7 +62,7 @@ def test_curves_that_diverge_are_counted_and_left_out_of_the_mean(program: Modul
 
 
 def test_it_prints_the_table_beside_the_papers_and_writes_its_figure(tmp_path: Path) -> None:
-    command = [sys.executable, str(FOLDER / "sinusoid_paper.py"), "--iterations=2", "--out=out/a.png"]
+    command = [sys.executable, str(FOLDER / "sinusoid.py"), "--iterations=2", "--out=out/a.png"]
     done = subprocess.run(
         command,
         cwd=tmp_path,

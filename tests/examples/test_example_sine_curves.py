@@ -1,4 +1,4 @@
-"""examples/sinusoid.py, in a short form."""
+"""examples/sine_curves.py, in a short form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from as_a_user import PNG, row_of, run
 def test_the_sinusoid_example_prints_errors_on_new_curves_and_writes_its_figure(
     tmp_path: Path,
 ) -> None:
-    done = run("sinusoid.py", "--iterations=3", "--test-tasks=4", "--out=a/s.png", folder=tmp_path)
+    done = run(
+        "sine_curves.py", "--iterations=3", "--test-tasks=4", "--out=a/s.png", folder=tmp_path
+    )
 
     assert done.returncode == 0, done.stderr
     assert "squared error on 4 new curves, ten points given" in done.stdout
@@ -27,7 +29,7 @@ def test_the_sinusoid_example_prints_errors_on_new_curves_and_writes_its_figure(
 
 @pytest.mark.usefixtures("examples")
 def test_one_seed_of_the_sinusoid_example_is_one_training() -> None:
-    import sinusoid as program
+    import sine_curves as program
 
     def trained(seed: int, other: int) -> torch.Tensor:
         torch.manual_seed(0)
@@ -42,7 +44,7 @@ def test_one_seed_of_the_sinusoid_example_is_one_training() -> None:
 
 @pytest.mark.usefixtures("examples")
 def test_a_little_meta_training_on_sinusoids_helps_adaptation() -> None:
-    import sinusoid as program
+    import sine_curves as program
 
     torch.manual_seed(0)
     net = program.make_net()
@@ -57,7 +59,7 @@ def test_a_little_meta_training_on_sinusoids_helps_adaptation() -> None:
 
 @pytest.mark.usefixtures("examples")
 def test_the_plain_training_of_the_sinusoid_example_takes_no_inner_step() -> None:
-    import sinusoid as program
+    import sine_curves as program
 
     torch.manual_seed(0)
     net = program.make_net()

@@ -5,7 +5,7 @@ a single gradient step on ten points fits the curve (arXiv 1703.03400, section 5
 same net is trained plainly on the same points of all curves, and then adapts by the same steps.
 What it can learn in this way is the mean of all curves, and from there ten points do not lead far.
 
-    python examples/sinusoid.py --seed 0 --iterations 10000 --out out/sinusoid.png
+    python examples/sine_curves.py --seed 0 --iterations 10000 --out out/sine_curves.png
 """
 
 # matplotlib's types leave **kwargs open:
@@ -169,7 +169,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Of the first weights and of the tasks.")] = 0,
     iterations: Annotated[int, typer.Option(min=1, help="Of each training.")] = 10_000,
     test_tasks: Annotated[int, typer.Option(min=2, help="New curves.")] = TEST_TASKS,
-    out: Annotated[Path, typer.Option(help="The figure.")] = Path("out/sinusoid.png"),
+    out: Annotated[Path, typer.Option(help="The figure.")] = Path("out/sine_curves.png"),
 ) -> None:
     """Meta-train on sine curves, then fit new ones from ten points."""
     torch.set_num_threads(1)  # the net is so small that sharing its work would cost more

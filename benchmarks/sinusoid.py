@@ -1,6 +1,6 @@
 """The sinusoid regression of the MAML paper, Table 2 (arXiv 1703.03400, appendix C), trained anew.
 
-    python benchmarks/sinusoid_paper.py --full --seed 0 --out out/sinusoid.png
+    python benchmarks/sinusoid.py --full --seed 0 --out out/sinusoid.png
 
 A net 1-40-40-1 with ReLU is meta-trained as the paper says: 25 tasks an iteration, each 10 points
 of a sine curve to adapt on and 10 others to measure on; one inner step of 0.01, differentiated
