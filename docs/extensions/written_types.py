@@ -7,6 +7,8 @@ converts, takes any.
 from __future__ import annotations
 
 import inspect
+import re
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, TypeAlias
@@ -39,13 +41,32 @@ def note(
     annotations = {key: value.annotation for key, value in signature.parameters.items()}
     annotations["return"] = signature.return_annotation
     written_on(app)[name] = {
-        key: value if isinstance(value, str) else stringify_annotation(value, "smart")
+        key: (
+            in_full(value, thing)
+            if isinstance(value, str)
+            else stringify_annotation(value, "smart")
+        )
         for key, value in annotations.items()
         if value is not inspect.Parameter.empty
     }
     if is_counterpart(thing):
         return stringify_signature(signature, show_annotation=False), None
     return arguments, result
+
+
+def in_full(written: str, thing: object) -> str:
+    """Say of our classes which is meant, as the file does: there may be others of the name.
+
+    Example: "Learner | None" -> "~metann.learner.Learner | None", shown as before.
+    """
+    names = vars(sys.modules[getattr(thing, "__module__", None) or "builtins"])
+
+    def full(found: re.Match[str]) -> str:
+        meant = names.get(found[0])
+        is_ours = isinstance(meant, type) and meant.__module__.startswith("metann.")
+        return f"~{meant.__module__}.{meant.__qualname__}" if is_ours else found[0]
+
+    return re.sub(r"(?<![\w.])[A-Z]\w*", full, written)
 
 
 def written_on(app: Sphinx) -> Written:
