@@ -31,23 +31,23 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_generated_files_are_up_to_date(tmp_path):
-    done = run_tool("--check", cwd=tmp_path)
+    done = run_tool("--check", cwd=tmp_path, seed="1")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "files up to date with torch" in done.stdout
 
 
-def test_two_hash_seeds_give_the_same_bytes_into_an_empty_and_a_broken_folder(tmp_path):
-    empty, broken = tmp_path / "empty", tmp_path / "broken"
+def test_another_hash_seed_gives_the_same_bytes_into_a_broken_folder(tmp_path):
+    """Into an empty folder the command writes in test_tool.py."""
+    broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "__init__.py").write_text("class (:\n")
     (broken / "linear.py").write_bytes(b"\xff\xfe")
 
-    for folder, seed in ((empty, "1"), (broken, "2")):
-        done = run_tool("--output", str(folder), cwd=tmp_path, seed=seed)
-        assert done.returncode == 0, done.stderr
+    done = run_tool("--output", str(broken), cwd=tmp_path, seed="2")
 
-    assert contents(empty) == contents(broken) == contents(ROOT / "generated")
+    assert done.returncode == 0, done.stderr
+    assert contents(broken) == contents(ROOT / "generated")
 
 
 def test_every_public_module_of_torch_is_written_or_skipped_with_a_reason(torch_plan: LibraryPlan):
