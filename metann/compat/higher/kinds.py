@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from metann import optim
 from metann.compat.higher.stateful import OfTorch
 
@@ -9,79 +11,79 @@ from metann.compat.higher.stateful import OfTorch
 class DifferentiableSGD(OfTorch):
     """`torch.optim.SGD`; see `DifferentiableOptimizer`."""
 
-    kind = optim.SGD
+    kind: ClassVar[type[optim.Optimizer]] = optim.SGD
 
 
 class DifferentiableAdam(OfTorch):
     """`torch.optim.Adam`; see `DifferentiableOptimizer`."""
 
-    kind = optim.Adam
+    kind: ClassVar[type[optim.Optimizer]] = optim.Adam
 
 
 class DifferentiableAdamW(OfTorch):
     """`torch.optim.AdamW`; see `DifferentiableOptimizer`."""
 
-    kind = optim.AdamW
+    kind: ClassVar[type[optim.Optimizer]] = optim.AdamW
 
 
 class DifferentiableNAdam(OfTorch):
     """`torch.optim.NAdam`; see `DifferentiableOptimizer`."""
 
-    kind = optim.NAdam
+    kind: ClassVar[type[optim.Optimizer]] = optim.NAdam
 
 
 class DifferentiableRAdam(OfTorch):
     """`torch.optim.RAdam`; see `DifferentiableOptimizer`."""
 
-    kind = optim.RAdam
+    kind: ClassVar[type[optim.Optimizer]] = optim.RAdam
 
 
 class DifferentiableAdamax(OfTorch):
     """`torch.optim.Adamax`; see `DifferentiableOptimizer`."""
 
-    kind = optim.Adamax
+    kind: ClassVar[type[optim.Optimizer]] = optim.Adamax
 
 
 class DifferentiableAdagrad(OfTorch):
     """`torch.optim.Adagrad`; see `DifferentiableOptimizer`."""
 
-    kind = optim.Adagrad
+    kind: ClassVar[type[optim.Optimizer]] = optim.Adagrad
 
 
 class DifferentiableAdadelta(OfTorch):
     """`torch.optim.Adadelta`; see `DifferentiableOptimizer`."""
 
-    kind = optim.Adadelta
+    kind: ClassVar[type[optim.Optimizer]] = optim.Adadelta
 
 
 class DifferentiableRMSprop(OfTorch):
     """`torch.optim.RMSprop`; see `DifferentiableOptimizer`."""
 
-    kind = optim.RMSprop
+    kind: ClassVar[type[optim.Optimizer]] = optim.RMSprop
 
 
 class DifferentiableASGD(OfTorch):
     """`torch.optim.ASGD`; see `DifferentiableOptimizer`."""
 
-    kind = optim.ASGD
+    kind: ClassVar[type[optim.Optimizer]] = optim.ASGD
 
 
 class DifferentiableRprop(OfTorch):
     """`torch.optim.Rprop`; see `DifferentiableOptimizer`."""
 
-    kind = optim.Rprop
+    kind: ClassVar[type[optim.Optimizer]] = optim.Rprop
 
 
 class DifferentiableAdafactor(OfTorch):
     """`torch.optim.Adafactor`; see `DifferentiableOptimizer`."""
 
-    kind = optim.Adafactor
+    kind: ClassVar[type[optim.Optimizer]] = optim.Adafactor
 
 
 class DifferentiableMuon(OfTorch):
     """`torch.optim.Muon`; see `DifferentiableOptimizer`."""
 
-    kind = optim.Muon
+    kind: ClassVar[type[optim.Optimizer]] = optim.Muon
 
 
 KINDS: tuple[type[OfTorch], ...] = (
