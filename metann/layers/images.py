@@ -107,9 +107,20 @@ def _is_large(image: Any) -> bool:
         and image.numel() >= _PIXELS * image.shape[1]
         and image.device.type == "cpu"
         and not in_any_transform()
-        and not _module._has_any_global_hook()
+        and not _is_hooked_into_all()
         and not _saving_hooks(True)
     )
+
+
+def _is_hooked_into_all() -> bool:
+    """Whether there is a hook for all modules. torch's own answer counts some that are removed."""
+    hooks: list[Any] = [
+        _module._global_forward_pre_hooks,
+        _module._global_forward_hooks,
+        _module._global_backward_pre_hooks,
+        _module._global_backward_hooks,
+    ]
+    return any(hooks)
 
 
 def _flattened(layers: Iterable[nn.Module]) -> Iterator[nn.Module]:

@@ -12,9 +12,9 @@ import higher_snippets as snippets
 import pytest
 import torch
 import torch.nn.functional as F
+from by_hand import CLOSE, descended, loss_at, slope
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from by_hand import CLOSE, descended, loss_at, slope
 
 from metann.compat import higher
 

@@ -9,8 +9,8 @@ import higher_snippets as snippets
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
 from by_hand import CLOSE, Weights, descended, gradients, loss_at
+from torch import Tensor, nn
 
 from metann.compat import higher
 

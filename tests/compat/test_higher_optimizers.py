@@ -11,8 +11,8 @@ import higher_snippets as snippets
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
 from by_hand import CLOSE, descended, loss_at, slope, trained
+from torch import Tensor, nn
 
 import metann.optim
 from metann.compat import higher

@@ -14,8 +14,8 @@ from typing import Any
 import higher_snippets as snippets
 import pytest
 import torch
-from torch import nn
 from by_hand import CLOSE
+from torch import nn
 
 from metann.compat import higher as ours
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.modules import module as torchs
 from torch.utils.checkpoint import checkpoint
+from torch.utils.hooks import RemovableHandle
 
 from metann import DependentModule
 from metann.layers.images import no_second_derivative
@@ -234,13 +235,26 @@ def test_a_hook_deeper_in_or_beside_sees_what_torchs_does(child: str) -> None:
     assert [each.stride() for each in seen[half:]] == [each.stride() for each in seen[:half]]
 
 
-def test_with_a_hook_on_all_modules() -> None:
-    torchs, ours = pair(net())
-    handle = nn.modules.module.register_module_forward_hook(lambda *_: None)
+HOOKS_ON_ALL: dict[str, Callable[[], RemovableHandle]] = {
+    "forward": lambda: torchs.register_module_forward_hook(lambda *_: None),
+    "with kwargs": lambda: torchs.register_module_forward_hook(lambda *_: None, with_kwargs=True),
+    "pre": lambda: torchs.register_module_forward_pre_hook(lambda *_: None),
+    "backward": lambda: torchs.register_module_full_backward_hook(lambda *_: None),
+    "pre-backward": lambda: torchs.register_module_full_backward_pre_hook(lambda *_: None),
+}
+
+
+@pytest.mark.parametrize("register", HOOKS_ON_ALL.values(), ids=HOOKS_ON_ALL)
+def test_with_a_hook_on_all_modules(register: Callable[[], RemovableHandle]) -> None:
+    plain, ours = pair(net())
+    handle = register()
     try:
-        assert_untouched(torchs, ours, images())
+        assert_untouched(plain, ours, images())
     finally:
         handle.remove()
+
+    with no_second_derivative():
+        assert formats(ours, images()) == [True, True], "when it is removed, as before"
 
 
 class Doubled(nn.Sequential):
