@@ -80,6 +80,9 @@ def pyright(*folders: Path) -> Iterator[set[tuple[str, str]]]:
         "executionEnvironments": [
             {"root": folder.name, "extraPaths": [str(REPOSITORY)]} for folder in folders
         ],
+        "extraPaths": [
+            str(REPOSITORY)
+        ],  # For metann's own files, which are in no such environment.
         "typeCheckingMode": "strict",
     }
     (above / "pyrightconfig.json").write_text(json.dumps(settings), "utf-8")
