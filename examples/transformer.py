@@ -7,9 +7,10 @@ gradient steps on sixteen labelled sequences must be enough to learn it. The ste
 meta-learned, too. The program does so twice: with the gradient through the steps (second order),
 and with the gradients in the steps taken for constants (first order, FOMAML).
 
-torch's fast attention has no second derivative, so torch itself, torch.func, higher, TorchOpt and
-learn2learn all raise an error at second order: the program first shows what torch says. metann
-gives torch the missing derivative when it converts its first module.
+Without dropout torch takes its fast attention, and that has no second derivative. So torch itself,
+torch.func, higher, TorchOpt and learn2learn raise an error at second order here, unless they are
+told to take the slow form (`torch.nn.attention.sdpa_kernel(SDPBackend.MATH)`): the program first
+shows what torch says. metann gives torch the missing derivative when it converts its first module.
 
     python examples/transformer.py --seed 0 --seeds 3 --iterations 300 --out out/transformer.png
 """
@@ -93,7 +94,7 @@ def evaluator(model: nn.Module, examples: Examples) -> Tensor:
 
 
 def what_torch_says(net: nn.Module, tokens: Tensor) -> str:
-    """Differentiate a gradient with torch alone. Nothing has been converted by metann yet."""
+    """Differentiate a gradient with torch as it is: metann has converted nothing yet."""
     params = list(net.parameters())
     gradients = torch.autograd.grad(net(tokens).square().mean(), params, create_graph=True)
     try:
@@ -226,7 +227,7 @@ def main(
     """Meta-train a transformer to first and to second order, and compare."""
     torch.set_num_threads(1)  # the net is so small that sharing its work would cost more
     tokens = draw_tasks(1, torch.Generator().manual_seed(seed)).task(0).support.inputs
-    print(f"torch alone, at second order: {what_torch_says(Reader(), tokens)}")
+    print(f"torch's fast attention, at second order: {what_torch_says(Reader(), tokens)}")
     results = {number: run(number, iterations, test_tasks) for number in range(seed, seed + seeds)}
     report(results, test_tasks)
     draw(results, out)

@@ -20,7 +20,7 @@ def test_the_transformer_example_prints_accuracies_and_what_torch_says_and_write
         ((mean, half),) = row_of(name, done.stdout)
         assert 0 < mean < 100
         assert half >= 0
-    assert "torch alone, at second order: derivative for aten::_scaled_dot_pro" in done.stdout
+    assert "torch's fast attention, at second order: derivative for aten::_sca" in done.stdout
     assert "seed 0, second order: 100%" in done.stderr, "the progress bar"
     assert (tmp_path / "a" / "t.png").read_bytes().startswith(PNG)
 
