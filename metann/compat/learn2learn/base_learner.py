@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import Parameter
+from typing_extensions import Self
 
 from metann.compat.calling import called, planned
 from metann.compat.learn2learn.modules import cloned, named, weights_of
@@ -15,6 +17,7 @@ from metann.dependents import named_weights, other_buffers
 from metann.errors import CompatError
 from metann.learner import Learner
 from metann.module import DependentModule
+from metann.references import tensors_in
 from metann.tree import join, walk
 
 
@@ -62,7 +65,8 @@ class BaseLearner(nn.Module):
         try:
             return super().__getattr__(name)
         except AttributeError:
-            if name == "module":  # Not before __init__, as in a copy.
+            # Not before __init__, as in a copy. Protocols are of the wrapper: a copy is one, too.
+            if name == "module" or (name.startswith("__") and name.endswith("__")):
                 raise
             return getattr(self.module, name)
 
@@ -89,6 +93,16 @@ class BaseLearner(nn.Module):
 
     def _cloned(self) -> nn.Module:
         return cloned(self._learner())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        made = type(self).__new__(type(self))
+        memo[id(self)] = made
+        state = self.__getstate__()
+        for tensor in tensors_in([*state.values()]):  # As the weights: within the graph.
+            if not tensor.is_leaf:
+                memo.setdefault(id(tensor), tensor.clone())
+        made.__setstate__(copy.deepcopy(state, memo))
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_planned"}

@@ -79,7 +79,9 @@ class GBML(BaseLearner):
             self.allow_nograd if allow_nograd is None else allow_nograd,
             compute_update=clone_module(self.compute_update),
         )
-        return made.train(self.training)
+        made.diff_sgd.train(self.diff_sgd.training)
+        made.training = self.training  # The modes of its modules are copies, already.
+        return made
 
     def adapt(
         self,

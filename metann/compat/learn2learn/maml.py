@@ -22,7 +22,8 @@ class MAML(BaseLearner):
             `allow_nograd`.
         allow_nograd: weights that do not require a gradient stay as they are.
         optimizer: takes the steps in place of gradient descent, with its own rate; `lr` is
-            not used then.
+            not used then. Its `nn.Parameter`s are learned: they are in `parameters()`, but not in
+            those of a clone, which uses the same ones.
 
     Example:
         >>> linear = MAML(nn.Linear(20, 10), lr=0.01)
@@ -48,8 +49,34 @@ class MAML(BaseLearner):
         self.first_order: bool = first_order
         self.allow_nograd: bool = allow_nograd
         self.allow_unused: bool = allow_nograd if allow_unused is None else allow_unused
-        self.optimizer: Optimizer | None = optimizer
+        self.optimizer = optimizer
         self._state: State | None = None
+
+    @property
+    def optimizer(self) -> Optimizer | None:
+        """What takes the steps; another one may be set, and is learned from then on."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, optimizer: Optimizer | None) -> None:
+        self._optimizer = optimizer
+        found = {} if optimizer is None else optimizer.hyper_parameters()
+        self._learned = {name.replace(".", "_"): value for name, value in found.items()}
+        modules = [] if optimizer is None else optimizer.hyper_modules()
+        self._modules.pop("hyper_parameters", None)
+        self._modules.pop("hyper_modules", None)
+        if self._learned:
+            self.hyper_parameters: nn.ParameterDict = nn.ParameterDict(self._learned)
+        if modules:
+            self.hyper_modules: nn.ModuleList = nn.ModuleList(modules)
+
+    def _stepping(self) -> Optimizer:
+        """What takes the steps, with what stands in `hyper_parameters` now."""
+        if self._optimizer is None:
+            return descent(self.lr)
+        pairs = ((own, self.hyper_parameters[name]) for name, own in self._learned.items())
+        others: dict[int, Tensor] = {id(own): now for own, now in pairs if now is not own}
+        return self._optimizer.with_hyper_parameters(others) if others else self._optimizer
 
     def clone(
         self,
@@ -70,10 +97,12 @@ class MAML(BaseLearner):
             self.first_order if first_order is None else first_order,
             self.allow_unused if allow_unused is None else allow_unused,
             self.allow_nograd if allow_nograd is None else allow_nograd,
-            optimizer=self.optimizer,
         )
+        if self._optimizer is not None:
+            made._optimizer = self._stepping()
         made._state = self._state
-        return made.train(self.training)
+        made.training = self.training  # The modes of its modules are copies, already.
+        return made
 
     def adapt(
         self,
@@ -102,7 +131,7 @@ class MAML(BaseLearner):
             allow_nograd=self.allow_nograd if allow_nograd is None else allow_nograd,
         )
         _, weights = named(self.module)
-        ours = descent(self.lr) if self.optimizer is None else self.optimizer
+        ours = self._stepping()
         stepped, self._state = ours.step(weights, grads, self._state or ours.init(weights))
         put(self.module, stepped)
 

@@ -48,7 +48,8 @@ class MetaSGD(BaseLearner):
         """A copy whose weights and rates have a graph to those of this one."""
         lrs = clone_parameters(self.lrs)
         made = MetaSGD(self._cloned(), first_order=self.first_order, lrs=lrs)
-        return made.train(self.training)
+        made.training = self.training  # The modes of its modules are copies, already.
+        return made
 
     def adapt(self, loss: Tensor, first_order: bool | None = None) -> None:
         """Take a step on the loss, by the learned rates.

@@ -11,6 +11,7 @@ from metann.dependents import named_weights, substitute
 from metann.errors import CompatError
 from metann.learner import Learner
 from metann.module import DependentModule
+from metann.optim import State
 from metann.tree import walk
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -90,6 +91,8 @@ def update_module(
 def detach_module(module: nn.Module, keep_requires_grad: bool = False) -> None:
     """Cut the weights and buffers of a module off from their graph, in place.
 
+    So is what the optimiser of a clone of `MAML` remembers.
+
     Args:
         module: a clone, or any module.
         keep_requires_grad: False leaves them without a need for a gradient; True makes those that
@@ -109,6 +112,10 @@ def detach_module(module: nn.Module, keep_requires_grad: bool = False) -> None:
                 if tensor not in made:
                     made[tensor] = tensor.detach().requires_grad_(keep_requires_grad)
                 buffers[name] = made[tensor]
+        state: object = part.__dict__.get("_state")
+        if isinstance(state, State):
+            slots = {name: [*map(_detached, column)] for name, column in state.slots.items()}
+            part.__dict__["_state"] = state._replace(slots=slots)
 
 
 def weights_of(module: nn.Module) -> list[tuple[str, Tensor]]:
@@ -134,6 +141,10 @@ def _parameters(part: nn.Module) -> Iterable[nn.Parameter | None]:
     """Those of this very module, its dependents left out."""
     table: dict[str, nn.Parameter | None] = part.__dict__["_parameters"]
     return table.values()
+
+
+def _detached(value: Tensor | None) -> Tensor | None:
+    return None if value is None else value.detach()
 
 
 def _taken(weight: Any) -> Tensor | None:
