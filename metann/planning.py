@@ -191,7 +191,7 @@ def _row(
             (name, child, numbers[id(child)] if child is not None else -1)
             for name, child in state["_modules"].items()
         ),
-        slots={**dependents, **weights},
+        slots={**weights, **dependents},  # In the order of `parameters()`.
         may_refer=_may_refer(module),
         functions=tuple(n for n, v in state.items() if type(v) is FunctionType),
         own_slots=classes.own_slots(type(module)),

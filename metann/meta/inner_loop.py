@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -17,7 +18,7 @@ from metann.buffers import is_statistic
 from metann.functional.transforms import is_compiling
 from metann.meta.fast import Fast
 from metann.meta.objective import Objective
-from metann.meta.steps import Buffers, InnerStep, LossFunction
+from metann.meta.steps import Buffers, InnerStep, LossFunction, require_given_model
 from metann.optim import Optimizer
 
 # Takes a step in its own way: recomputed in the backward pass, for instance.
@@ -76,8 +77,10 @@ class InnerLoop:
         is_tracked = torch.is_grad_enabled()
         keeps_graph, taking = is_tracked and not self.first_order, self.taking
         while True:
-            loss = self._loss(data, fast.state.count)
-            step = InnerStep(loss, self.optimizer, keeps_graph, lambda: self._read(data))
+            count = fast.state.count
+            loss, meant = self._loss(data, count), partial(self._require_meant, data, count)
+            reads, copies = partial(self._read, data), partial(self._copied, count)
+            step = InnerStep(loss, self.optimizer, keeps_graph, reads, copies, meant)
             with torch.enable_grad():
                 if is_tracked:
                     fast, losses = taking(step, fast.differentiable())
@@ -96,13 +99,30 @@ class InnerLoop:
         return fast, losses
 
     def _read(self, data: Any) -> Iterable[Tensor]:
-        """The data, and what of the model does not adapt; statistics are written, not read."""
+        """The data, and what of the model does not adapt."""
         leaves: list[Any] = pytree.tree_leaves(data)
         yield from (leaf for leaf in leaves if isinstance(leaf, Tensor))
         objective, adapting = self.objective, {*self.objective.names}
         yield from (own for name, own in objective.params.items() if name not in adapting)
         buffers = objective.buffers().items()
-        yield from (own for name, own in buffers if not is_statistic(name))
+        yield from (
+            own for name, own in buffers if own.is_floating_point() and not is_statistic(name)
+        )
+
+    def _copied(self, step: int) -> Iterable[Tensor]:
+        """Statistics and counters of the model at this step: a call works on copies of them."""
+        objective = self.objective
+        for name, own in (*objective.buffers().items(), *objective.at_step(step).items()):
+            if is_statistic(name) or not own.is_floating_point():
+                yield own if own._base is None else own._base
+
+    def _require_meant(self, data: Any, step: int, losses: Tensor) -> None:
+        """Raise if losses without a part of a fast weight can only be a mistake."""
+        objective = self.objective
+        slow = [objective.params[name] for name in objective.names]
+        at_step = objective.at_step(step).values()  # Made anew in each call, of what is kept.
+        kept = [own if own._base is None else own._base for own in at_step]
+        require_given_model(losses, slow, [*self._read(data), *kept])
 
     def _loss(self, data: Any, step: int) -> LossFunction:
         objective = self.objective

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,12 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
 from typing_extensions import override
 
 from metann.errors import MixedModeError
 from metann.functional.transforms import in_any_transform, is_compiling
 from metann.meta.fast import Fast
-from metann.meta.recomputing import recomputed, versions_of
+from metann.meta.recomputing import recomputed, version_of
 from metann.meta.steps import InnerStep, require_dependent
 from metann.meta.surroundings import Surroundings
 
@@ -53,19 +56,65 @@ def mixed(step: InnerStep, fast: Fast) -> tuple[Fast, Tensor]:
     _begin_forward_mode()
     begun, surroundings = _next_number(), Surroundings(fast)
     weights = [weight.detach().requires_grad_() for weight in fast.weights]
-    losses, buffers = step.loss(weights, fast.buffers)
+    watched = _Watched(step)
+    with watched:
+        losses, buffers = step.loss(weights, fast.buffers)
     require_dependent(losses)
     others = _leaves_of(losses, weights, begun)
     if others is None or any(buffer.requires_grad for buffer in buffers.values()):
         return recomputed(step, fast)
     found = torch.autograd.grad(losses.sum(), weights, allow_unused=True)
+    if all(gradient is None for gradient in found):
+        step.require_meant(losses)
     surroundings.left()
-    taken = _Taken(step, fast.buffers, surroundings, len(weights), versions_of(step.reads()))
+    watched.settle()
+    taken = _Taken(step, fast.buffers, surroundings, len(weights), watched)
     gradients = _with_history(taken, found, [*fast.weights, *others])
     after, state = recomputed(
         lambda given: step.optimizer.step(*given), (fast.weights, gradients, fast.state)
     )
     return Fast(after, state, buffers), losses.detach()
+
+
+class _Watched(TorchFunctionMode):
+    """What a step reads without being given it, and how often that was changed in place.
+
+    While it is entered it notes the arguments of torch's functions. Under a vmap those with a task
+    axis are not the tensors themselves, so the step is asked for these.
+    """
+
+    def __init__(self, step: InnerStep) -> None:
+        super().__init__()
+        self._step = step
+        self._read = {id(tensor): weakref.ref(tensor) for tensor in step.reads()}
+        self._versions: list[tuple[weakref.ref[Tensor], int]] = []
+
+    @override
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Note the arguments, and call the function."""
+        leaves: list[Any] = pytree.tree_leaves((args, kwargs))
+        tensors = (leaf for leaf in leaves if isinstance(leaf, Tensor))
+        self._read.update((id(tensor), weakref.ref(tensor)) for tensor in tensors)
+        return func(*args, **(kwargs or {}))
+
+    def settle(self) -> None:
+        """The step is done: what it has computed is gone, or will not be changed."""
+        for copied in self._step.copies():
+            self._read.pop(id(copied), None)
+        living = ((ref, ref()) for ref in self._read.values())
+        self._versions = [(ref, version_of(each)) for ref, each in living if each is not None]
+        self._read = {}
+
+    def have_changed(self) -> bool:
+        """Whether something that is still there was changed since."""
+        living = ((ref(), version) for ref, version in self._versions)
+        return any(each is not None and version_of(each) != version for each, version in living)
 
 
 @dataclass(frozen=True)
@@ -76,17 +125,17 @@ class _Taken:
     buffers: dict[str, Tensor]
     surroundings: Surroundings
     count: int
-    versions: list[int]
+    watched: _Watched
 
     def along(
         self, inputs: Sequence[Tensor], directions: Sequence[Tensor | None], needed: Sequence[bool]
     ) -> list[Tensor | None]:
         """How the gradient by each input changes as the weights, the first, move."""
-        if versions_of(self.step.reads()) != self.versions:
+        if self.watched.have_changed():
             raise MixedModeError(
-                "an inner step is computed again in the backward pass, and the data, or a weight "
-                "or buffer of the model, has been changed in place since. Change a copy of it, or "
-                "change it after the backward pass."
+                "an inner step is computed again in the backward pass, and something that it "
+                "reads, such as the data, or a weight or buffer of the model, has been changed in "
+                "place since. Change a copy of it, or change it after the backward pass."
             )
         with self.surroundings.restored(), torch.enable_grad(), forward_ad.dual_level():
             weights = [_moving(*pair) for pair in zip(inputs, directions, strict=False)]

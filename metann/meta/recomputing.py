@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
@@ -65,7 +65,7 @@ class _Saved:
     def __init__(self, run: _Run | None, value: Tensor) -> None:
         self.run = run
         self.value: Tensor | None = value
-        self.kind = (value.shape, value.dtype, value.device, _version(value))
+        self.kind = (value.shape, value.dtype, value.device, version_of(value))
 
 
 def _read(saved: _Saved) -> Tensor:
@@ -74,7 +74,7 @@ def _read(saved: _Saved) -> Tensor:
         saved.run.again()
     if saved.value is None:
         raise _differs("fewer tensors were saved")
-    if _version(saved.value) != saved.kind[-1]:
+    if version_of(saved.value) != saved.kind[-1]:
         raise RecomputingError(
             "the gradient of an inner step needs a tensor that has been changed in place since, "
             f"of shape {tuple(saved.value.shape)}. Change a copy of it."
@@ -89,7 +89,7 @@ class _Run:
         self._step = step
         # The values alone: what came before is nobody's to keep, and other objects, as in `given`.
         self._start = pytree.tree_map_only(Tensor, _leaf, start)
-        self._versions = versions_of(_tensors_in(self._start))
+        self._versions = _versions(self._start)
         self._surroundings = Surroundings(self._start)
         self._saved: list[weakref.ref[_Saved]] = []
         self._at_end: list[weakref.ref[_Saved]] = []
@@ -109,7 +109,7 @@ class _Run:
 
     def again(self) -> None:
         """Call the step once more, and keep the values that its graph needs."""
-        if versions_of(_tensors_in(self._start)) != self._versions:
+        if _versions(self._start) != self._versions:
             raise _differs("the weights that it started from were changed in place")
         found: list[weakref.ref[_Saved]] = []
         with self._surroundings.restored(), torch.enable_grad(), _recording(found):
@@ -189,18 +189,14 @@ def _another(tensor: Tensor) -> Tensor:
     return tensor.view_as(tensor) if tensor.requires_grad else tensor
 
 
-def _version(tensor: Tensor) -> int:
-    return tensor._version  # torch has no other name for it
+def version_of(tensor: Tensor) -> int:
+    """How often it has been changed in place; of what torch does not count it, 0."""
+    return 0 if tensor.is_inference() else tensor._version  # torch has no other name for it
 
 
-def versions_of(tensors: Iterable[Tensor]) -> list[int]:
-    """How often each has been changed in place."""
-    return [0 if tensor.is_inference() else _version(tensor) for tensor in tensors]
-
-
-def _tensors_in(tree: Any) -> list[Tensor]:
+def _versions(tree: Any) -> list[int]:
     leaves: list[Any] = pytree.tree_leaves(tree)
-    return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+    return [version_of(leaf) for leaf in leaves if isinstance(leaf, Tensor)]
 
 
 def _shown(saved: _Saved) -> str:

@@ -34,12 +34,17 @@ class InnerStep:
         keeps_graph: whether the gradient is itself a function of the weights (second order), or
             is taken for a constant (first order).
         reads: the tensors, as far as they are known, that `loss` reads without being given them.
+        copies: those that it copies, and others may write: statistics of the model.
+        require_meant: called with losses on which no fast weight has a part; raises if that
+            cannot be meant.
     """
 
     loss: LossFunction
     optimizer: Optimizer
     keeps_graph: bool
     reads: Callable[[], Iterable[Tensor]] = tuple
+    copies: Callable[[], Iterable[Tensor]] = tuple
+    require_meant: Callable[[Tensor], None] = lambda _: None
 
     def __call__(self, fast: Fast) -> tuple[Fast, Tensor]:
         """The weights after the step, and the losses before it, without a graph."""
@@ -56,6 +61,8 @@ class InnerStep:
         gradients = torch.autograd.grad(
             losses.sum(), fast.weights, create_graph=self.keeps_graph, allow_unused=True
         )
+        if all(gradient is None for gradient in gradients):
+            self.require_meant(losses)
         return losses, [*gradients], buffers
 
     def _by_transform(self, fast: Fast) -> tuple[Tensor, list[Tensor | None], Buffers]:
@@ -89,3 +96,39 @@ def require_dependent(losses: Tensor) -> None:
             "returned depends on no weight that adapts. Compute it from the output of the model "
             "that is given to the evaluator, without detach(), item() or torch.no_grad()."
         )
+
+
+def require_given_model(losses: Tensor, slow: Iterable[Tensor], others: Iterable[Tensor]) -> None:
+    """Raise where losses without a part of a fast weight show that the evaluator has a mistake.
+
+    They need not: a task may lead through other weights than those that adapt. But an evaluator
+    that reads the slow weights themselves has called the net, and not the model that it was given.
+
+    Args:
+        losses: () or (T,), with their graph; they depend on no fast weight.
+        slow: the parameters that the fast weights are made of.
+        others: all else that the evaluator is given: other weights, data, buffers.
+
+    Raises:
+        ArgumentError: the losses depend on slow weights, or on nothing that was given.
+    """
+    if _depends(losses, slow):
+        raise ArgumentError(
+            "what evaluator(model, data) returned depends on no weight that adapts, but on the "
+            "parameters of the net itself: an inner step would change nothing. Call the model "
+            "that the evaluator is given, not the net that it was made from."
+        )
+    if not _depends(losses, others):
+        raise ArgumentError(
+            "what evaluator(model, data) returned depends on no weight that adapts, and on nothing "
+            "else that the evaluator was given: an inner step would change nothing. Compute it "
+            "from the output of that model, without detach(), and not from a copy of the net."
+        )
+
+
+def _depends(losses: Tensor, tensors: Iterable[Tensor]) -> bool:
+    wanted = [tensor for tensor in tensors if tensor.requires_grad]
+    if not wanted:
+        return False
+    found = torch.autograd.grad(losses.sum(), wanted, allow_unused=True, retain_graph=True)
+    return any(gradient is not None for gradient in found)

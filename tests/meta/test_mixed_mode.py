@@ -174,22 +174,49 @@ def test_a_third_derivative() -> None:
         torch.autograd.grad(loss, [*given.inputs.values()], create_graph=True)
 
 
-@pytest.mark.parametrize("changed", ["data", "frozen weight", "mask"])
+@pytest.mark.parametrize("changed", ["data", "frozen weight", "mask", "in a closure"])
 def test_what_is_changed_before_the_backward_pass(changed: str) -> None:
     model = NETS["mlp"]()
     model.register_buffer("mask", torch.rand(4))
     model.register_parameter("scale", nn.Parameter(torch.rand(4), requires_grad=False))
     support, query = stacked(draw_tasks())
+    in_training, in_judging = torch.rand(2, 4)
 
     def loss(model: nn.Module, data: tuple[Tensor, Tensor]) -> Tensor:
-        return F.cross_entropy(model(data[0]) * model.mask + model.scale, data[1])
+        closed = in_training if data[0].shape == support[0].shape[1:] else in_judging
+        return F.cross_entropy(model(data[0] * closed) * model.mask + model.scale, data[1])
 
     found = MAML(model, 2, 2, 0.3, loss, mixed_mode=True).task_losses(support, query).sum()
     tensors = {"data": support[0], "frozen weight": model.scale, "mask": model.mask}
+    tensors["in a closure"] = in_training
     tensors[changed].mul_(2)
 
     with pytest.raises(MixedModeError, match=r"changed in place since\. Change a copy of it"):
         found.backward()
+
+
+class Counting(nn.Sequential):
+    """Counts its calls."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__(*layers)
+        self.register_buffer("calls", torch.tensor(0))
+
+    def forward(self, input: Tensor) -> Tensor:
+        self.calls += 1
+        return super().forward(input)
+
+
+def test_what_a_call_writes_may_be_written_meanwhile() -> None:
+    model = Counting(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Tanh(), nn.Linear(5, 4))
+    support, query = stacked(draw_tasks())
+
+    def gradients(**way: bool) -> tuple[Tensor, ...]:
+        found = MAML(model, 2, 2, 0.3, classification, **way).task_losses(support, query).sum()
+        model(torch.randn(3, 4))
+        return torch.autograd.grad(found, [*model.parameters()])
+
+    torch.testing.assert_close(gradients(mixed_mode=True), gradients(), **CLOSE)
 
 
 class OnlyBackward(torch.autograd.Function):

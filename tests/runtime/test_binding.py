@@ -322,3 +322,20 @@ def test_zero_grad_and_requires_grad_of_an_instance_work() -> None:
     bound.requires_grad_(False)
 
     assert all(p.grad is None and not p.requires_grad for p in bound.parameters())
+
+
+def test_a_parameter_that_is_set_beside_dependents_keeps_the_order_of_parameters() -> None:
+    layer = DependentModule(nn.LayerNorm(3))
+    layer.clear_params(init=True)
+    layer.bias = nn.Parameter(torch.randn(3))
+    x = torch.randn(2, 3)
+
+    again = Learner(layer).bind([*layer.parameters()])
+    stateless = DependentModule.stateless(layer)
+    stateless.substitute_from_list([*layer.parameters()])
+
+    assert [name for name, _ in again.named_parameters()] == [
+        n for n, _ in layer.named_parameters()
+    ]
+    assert torch.equal(again(x), layer(x))
+    assert torch.equal(stateless(x), layer(x))
