@@ -11,6 +11,7 @@ from by_hand import CLOSE
 from torch import Tensor, nn
 
 import metann.compat.torchopt as torchopt
+from metann.compat.torchopt.trees import leaves_of_state
 from metann.errors import ArgumentError, OptimizerError
 
 FUNCTIONS = {
@@ -262,6 +263,53 @@ def test_the_func_optimizer_keeps_its_state_and_leaves_frozen_parameters() -> No
     torch.testing.assert_close(weight.detach(), expected.detach(), **CLOSE)
 
 
+@pytest.mark.parametrize("in_place", [True, False])
+def test_the_func_optimizer_keeps_no_graph_in_place(in_place: bool) -> None:
+    weight = torch.randn(3, requires_grad=True)
+    start, rate = weight.detach().clone(), torch.tensor(0.1, requires_grad=True)
+    optimizer = torchopt.FuncOptimizer(torchopt.adam(rate), inplace=in_place)
+    by_torch = torch.optim.Adam([twin := nn.Parameter(start)], lr=0.1)
+
+    params = (weight,)
+    for _ in range(3):
+        params = optimizer.step((params[0] ** 3).sum(), params)
+        by_torch.zero_grad()
+        (twin**3).sum().backward()
+        by_torch.step()
+
+    remembered = leaves_of_state(optimizer.state_dict())
+    assert len(remembered) == 2
+    assert [tensor.grad_fn is None for tensor in (*remembered, *params)] == [in_place] * 3
+    torch.testing.assert_close(params[0].detach(), twin.detach(), **CLOSE)
+
+
+def test_the_func_optimizer_goes_on_without_grad() -> None:
+    weight, frozen = torch.randn(3, requires_grad=True), torch.randn(3)
+    optimizer, with_graph = (torchopt.FuncOptimizer(torchopt.adam(0.1)) for _ in range(2))
+
+    params, expected = (weight, frozen), (weight, frozen)
+    for _ in range(3):
+        expected = with_graph.step((expected[0] ** 3 * frozen).sum(), expected)
+        loss = (params[0] ** 3 * frozen).sum()
+        with torch.no_grad():
+            params = optimizer.step(loss, params)
+
+    assert params[0].is_leaf
+    assert params[1] is frozen
+    assert [param.requires_grad for param in params] == [True, False]
+    torch.testing.assert_close(params[0], expected[0], **CLOSE)
+
+
+def test_others_go_backward_through_a_loss_after_a_step_in_place() -> None:
+    weight, other = torch.randn(3, requires_grad=True), torch.randn(3, requires_grad=True)
+    loss = weight.sum() + (other**2).sum()
+
+    torchopt.FuncOptimizer(torchopt.sgd(0.1), inplace=True).step(loss, (weight,))
+    loss.backward()
+
+    torch.testing.assert_close(other.grad, 2 * other.detach(), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -275,7 +323,7 @@ def test_the_func_optimizer_keeps_its_state_and_leaves_frozen_parameters() -> No
         (
             lambda: torchopt.apply_updates((torch.ones(1),), ()),
             OptimizerError,
-            r"got 1 gradients and 0 parameters",
+            r"there must be one for each: tree is a tuple of 1, but for it there is a tuple of 0",
         ),
         (
             lambda: torchopt.adam().update((), (None, None, ())),

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchopt_snippets import data, small_net
 
 import metann.compat.torchopt as torchopt
-from metann.errors import ArgumentError, SubstitutionError
+from metann.errors import ArgumentError, OptimizerError, SubstitutionError
 
 MODES = ("reference", "copy", "deepcopy")
 
@@ -225,6 +225,36 @@ def test_a_state_that_does_not_fit_is_an_error_and_nothing_is_changed() -> None:
     state = torchopt.extract_state_dict(small_net())._replace(buffers=buffers)
     with pytest.raises(SubstitutionError, match=r"unknown: 1\.running_mean"):
         torchopt.recover_state_dict(net, state)
+
+    assert all(a is b for a, b in zip(net.parameters(), before, strict=True))
+
+
+@pytest.mark.parametrize(("outputs", "bias"), [(1, True), (4, False)])
+def test_the_state_of_another_nets_optimizer_is_an_error_and_nothing_is_changed(
+    outputs: int, bias: bool
+) -> None:
+    net, other, x = nn.Linear(3, 4), nn.Linear(3, outputs, bias), data()[0]
+    optimizer, another = torchopt.MetaAdam(net), torchopt.MetaAdam(other)
+    optimizer.step(net(x).square().mean())
+    another.step(other(x).square().mean())
+    before = optimizer.state_dict()[0]
+
+    with pytest.raises(OptimizerError, match=r"one of other parameters: .*exp_avg of"):
+        torchopt.recover_state_dict(optimizer, torchopt.extract_state_dict(another))
+
+    assert optimizer.state_dict()[0] is before
+
+
+@pytest.mark.parametrize("kind", ["MetaSGD", "MetaAdamW", "MetaRMSProp", "MetaAdaMax"])
+def test_the_state_of_another_kind_of_optimizer_is_an_error_in_the_next_step(kind: str) -> None:
+    net, x = small_net(), data()[0]
+    adam, other = torchopt.MetaAdam(net), getattr(torchopt, kind)(net, lr=0.1)
+    adam.step(net(x).square().mean())
+    torchopt.recover_state_dict(other, torchopt.extract_state_dict(adam))
+    before = [*net.parameters()]
+
+    with pytest.raises(OptimizerError, match=r"slots, got one with exp_avg|a tuple of 4"):
+        other.step(net(x).square().mean())
 
     assert all(a is b for a, b in zip(net.parameters(), before, strict=True))
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, cast
 import torch
 from torch import Tensor
 
-from metann.compat.torchopt.trees import Leaf, TreeT, leaves_of, rebuilt
+from metann.compat.torchopt.trees import Leaf, TreeT, leaves_like, leaves_of, rebuilt
 from metann.errors import ArgumentError, OptimizerError
 
 OptState = object
@@ -119,7 +119,8 @@ def on_leaves(
     Args:
         init: makes the state of parameters.
         update: makes updates and new state of gradients (or None), state and parameters; the
-            last are None if they are not given.
+            last are None if they are not given. Gradients and parameters that belong together
+            stand at the same place, whatever the order of the keys was.
     """
 
     def of_tree(params: object) -> OptState:
@@ -133,25 +134,11 @@ def on_leaves(
         inplace: bool = True,  # noqa: ARG001  # Gradients are never overwritten.
     ) -> tuple[TreeT, OptState]:
         leaves = leaves_of(updates)
-        known = None if params is None else require_as_many(leaves_of(params), leaves)
+        known = None if params is None else leaves_like(updates, params)
         changed, after = update(leaves, state, known)
         return rebuilt(updates, changed), after
 
     return GradientTransformation(of_tree, on_tree)
-
-
-def require_as_many(params: list[Leaf], updates: list[Leaf]) -> list[Leaf]:
-    """There is a gradient, or None, for each parameter.
-
-    Raises:
-        OptimizerError: there is not.
-    """
-    if len(params) != len(updates):
-        raise OptimizerError(
-            f"there must be a gradient, or None, for each parameter, got {len(updates)} gradients "
-            f"and {len(params)} parameters. Give trees of one structure."
-        )
-    return params
 
 
 def each(function: Callable[[Tensor], Tensor]) -> GradientTransformation:

@@ -43,6 +43,9 @@ class FuncOptimizer:
     def step(self, loss: Tensor, params: TreeT, inplace: bool | None = None) -> TreeT:
         """The parameters after one step down the loss, differentiable unless it is in place.
 
+        In place nothing has a history, neither the parameters nor what is remembered: memory does
+        not grow with the steps. So it is under `torch.no_grad`, where what comes out are leaves.
+
         Args:
             loss: a tensor of one value.
             params: a tree of tensors that it depends on; the others stay as they are, and so do
@@ -51,12 +54,15 @@ class FuncOptimizer:
         """
         if isinstance(self.optim_state, UninitializedState):
             self.optim_state = self.impl.init(params)
-        grads = rebuilt(params, _gradients(loss, leaves_of(params)))
         in_place = self.inplace if inplace is None else inplace
-        updates, self.optim_state = self.impl.update(
-            grads, self.optim_state, params=params, inplace=in_place
-        )
-        return apply_updates(params, updates, inplace=in_place)
+        keeps_graph = torch.is_grad_enabled() and not in_place
+        grads = rebuilt(params, _gradients(loss, leaves_of(params), keeps_graph))
+        with torch.set_grad_enabled(keeps_graph):
+            updates, self.optim_state = self.impl.update(
+                grads, self.optim_state, params=params, inplace=in_place
+            )
+            stepped = apply_updates(params, updates, inplace=in_place)
+        return stepped if in_place or keeps_graph else _requiring_grad(stepped, params)
 
     def state_dict(self) -> OptState:
         """What is remembered; the very tensors."""
@@ -67,10 +73,23 @@ class FuncOptimizer:
         self.optim_state = state_dict
 
 
-def _gradients(loss: Tensor, params: list[Leaf]) -> list[Leaf]:
+def _requiring_grad(stepped: TreeT, params: TreeT) -> TreeT:
+    """What has moved is a leaf that the next step goes on from."""
+    for old, new in zip(leaves_of(params), leaves_of(stepped), strict=True):
+        if old is not None and new is not None and old.requires_grad:
+            new.requires_grad_()
+    return stepped
+
+
+def _gradients(loss: Tensor, params: list[Leaf], keeps_graph: bool) -> list[Leaf]:
     adapting = [param for param in params if param is not None and param.requires_grad]
+    # The graph of the loss itself stays, as others may go backward through it, too.
     grads = torch.autograd.grad(
-        loss, adapting, create_graph=torch.is_grad_enabled(), allow_unused=True
+        loss,
+        adapting,
+        retain_graph=torch.is_grad_enabled(),
+        create_graph=keeps_graph,
+        allow_unused=True,
     )
     left = iter(grads)
     return [next(left) if p is not None and p.requires_grad else None for p in params]

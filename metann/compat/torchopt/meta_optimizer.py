@@ -14,6 +14,7 @@ from metann.compat.torchopt.base import (
     UninitializedState,
     require_transformation,
 )
+from metann.compat.torchopt.states import require_of_these
 from metann.compat.torchopt.trees import leaves_of_state
 from metann.compat.torchopt.update import apply_updates
 from metann.compat.torchopt.weights import Weight, replace_weights, weights_of
@@ -114,13 +115,17 @@ class MetaOptimizer:
         """Remember what `state_dict` or `extract_state_dict` has returned.
 
         Raises:
-            OptimizerError: a `ValueError`; it is of another number of modules.
+            OptimizerError: a `ValueError`; it is of another number of modules, or of other
+                parameters. Nothing was changed. What another kind of optimiser remembers under
+                other names is an error in the next step.
         """
         if len(state_dict) != len(self.modules):
             raise OptimizerError(
                 f"the state is one of {len(state_dict)} modules, but the optimizer has "
                 f"{len(self.modules)}. Give what state_dict() of this optimizer returned."
             )
+        for module, state in zip(self.modules, state_dict, strict=True):
+            require_of_these(state, [weight.tensor for weight in weights_of(module)])
         self.state_groups[:] = state_dict
 
 

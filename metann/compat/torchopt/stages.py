@@ -7,10 +7,10 @@ from typing import TypeAlias, cast
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from metann.compat.torchopt.base import EmptyState, GradientTransformation, OptState, on_leaves
-from metann.compat.torchopt.trees import Leaf
+from metann.compat.torchopt.states import require_of_these
+from metann.compat.torchopt.trees import Leaf, TreeT, leaves_of, paired, rebuilt
 from metann.errors import OptimizerError
 from metann.optim import Optimizer, State
 from metann.optim.arithmetic import is_zero, penalised
@@ -50,6 +50,7 @@ def taken_by(optimizer: Optimizer, moment_requires_grad: bool = False) -> Gradie
                 f"{type(optimizer).__name__} needs the state that init(params) or the last update "
                 f"returned, got {type(state).__name__}. Call init(params) first."
             )
+        require_of_these(state, updates)
         # From zero on, so that nothing is lost to rounding where parameters are large.
         zeros = [torch.zeros(()) if leaf is None else torch.zeros_like(leaf) for leaf in updates]
         stepped, after = optimizer.step(zeros, updates, state)
@@ -74,16 +75,32 @@ def decayed(weight_decay: Value, mask: object = None) -> GradientTransformation:
 
     Args:
         weight_decay: the factor.
-        mask: a tree of bools, or a function that makes one of the tree of parameters' leaves:
-            True where there is decay. None for everywhere.
+        mask: a tree of bools of the structure of the parameters, or a function that makes a list
+            of them of the list of parameters: True where there is decay. None for everywhere.
     """
     require("weight_decay", weight_decay)
-    return with_params(
-        "weight_decay",
-        weight_decay,
-        lambda update, param: penalised(update, param, weight_decay),
-        mask=mask,
+    decay = with_params(
+        "weight_decay", weight_decay, lambda update, param: penalised(update, param, weight_decay)
     )
+    return decay if mask is None else masked(decay, mask)
+
+
+def masked(stage: GradientTransformation, mask: object) -> GradientTransformation:
+    """A stage that remembers nothing, but only where a mask says True; see `decayed`."""
+
+    def update(
+        updates: TreeT, state: OptState, *, params: object = None, inplace: bool = True
+    ) -> tuple[TreeT, OptState]:
+        changed, after = stage.update(updates, state, params=params, inplace=inplace)
+        given = updates if params is None else params
+        if callable(mask):
+            chosen = paired(leaves_of(given), cast("Mask", mask)(leaves_of(given)))
+        else:
+            chosen = paired(updates, mask)
+        pairs = zip(leaves_of(updates), leaves_of(changed), chosen, strict=True)
+        return rebuilt(updates, [to if bool(on) else leaf for leaf, to, (*_, on) in pairs]), after
+
+    return GradientTransformation(stage.init, update)
 
 
 def with_params(
@@ -92,7 +109,6 @@ def with_params(
     change: Callable[[Tensor, Tensor], Tensor],
     *,
     only_sign: bool = False,
-    mask: object = None,
 ) -> GradientTransformation:
     """A stage that reads the parameters, unless its factor is 0."""
     reads = not is_zero(factor)
@@ -108,21 +124,13 @@ def with_params(
                 "update(grads, state, params=params)."
             )
         known = updates if params is None else params
-        chosen = _chosen(mask, known)
         changed = [
-            change(leaf, param) if leaf is not None and param is not None and is_on else leaf
-            for leaf, param, is_on in zip(updates, known, chosen, strict=True)
+            change(leaf, param) if leaf is not None and param is not None else leaf
+            for leaf, param in zip(updates, known, strict=True)
         ]
         return changed, state
 
     return on_leaves(lambda _: EmptyState(), update)
-
-
-def _chosen(mask: object, params: list[Leaf]) -> list[bool]:
-    if mask is None:
-        return [True] * len(params)
-    made = cast("Mask", mask)(params) if callable(mask) else mask
-    return [bool(leaf) for leaf in pytree.tree_leaves(made)]
 
 
 def scaled(lr: Rate) -> GradientTransformation:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from metann.errors import ArgumentError
+from metann.errors import ArgumentError, OptimizerError
 
 TreeT = TypeVar("TreeT")
 Leaf = Tensor | None
@@ -29,6 +29,66 @@ def leaves_of(tree: object) -> list[Leaf]:
                 "module give tuple(module.parameters())."
             )
     return found
+
+
+def leaves_like(tree: object, other: object) -> list[Leaf]:
+    """The tensors of another tree, in the order of this one.
+
+    What stands in a dict is found by its key, whatever the order; a list and a tuple are the same.
+
+    Raises:
+        ArgumentError: a leaf is no tensor.
+        OptimizerError: the trees have not one structure, or tensors that belong together have not
+            one shape.
+    """
+    pairs = [*paired(tree, other)]
+    leaves = leaves_of([leaf for _, _, leaf in pairs])
+    for path, own, leaf in pairs:
+        if isinstance(own, Tensor) and isinstance(leaf, Tensor) and own.shape != leaf.shape:
+            raise OptimizerError(
+                f"tensors that belong together must have one shape, got {tuple(own.shape)} and "
+                f"{tuple(leaf.shape)} at tree{path}. Give trees of one structure."
+            )
+    return leaves
+
+
+def paired(tree: object, other: object, path: str = "") -> Iterator[tuple[str, object, object]]:
+    """For each leaf of a tree where it is, the leaf, and what another tree has there.
+
+    Raises:
+        OptimizerError: the trees have not one structure.
+    """
+    own, others = _children(tree), _children(other)
+    if (own is None) != (others is None) or (own or {}).keys() != (others or {}).keys():
+        raise OptimizerError(
+            f"there must be one for each: tree{path} is {_described(tree, own)}, but for it there "
+            f"is {_described(other, others)}. Give trees of one structure: a gradient, or None, "
+            "for each parameter."
+        )
+    if own is None or others is None:
+        yield path, tree, other
+        return
+    for key, child in own.items():
+        yield from paired(child, others[key], f"{path}[{key!r}]")
+
+
+def _children(tree: object) -> dict[object, object] | None:
+    """What a node holds, by key or number; None if it is a leaf."""
+    if isinstance(tree, Mapping):
+        return {**cast("Mapping[Any, object]", tree)}
+    if isinstance(tree, (list, tuple)):
+        return dict(enumerate(cast("Sequence[object]", tree)))
+    leaves = pytree.tree_leaves(tree)  # Of other containers that torch knows, in its order.
+    return None if len(leaves) == 1 and leaves[0] is tree else dict(enumerate(leaves))
+
+
+def _described(tree: object, children: Mapping[object, object] | None) -> str:
+    kind = type(tree).__name__
+    if children is None:
+        return f"a leaf ({kind})"
+    if isinstance(tree, Mapping):
+        return f"a {kind} with the keys {[*children]}"
+    return f"a {kind} of {len(children)}"
 
 
 def rebuilt(tree: TreeT, leaves: Sequence[Leaf]) -> TreeT:

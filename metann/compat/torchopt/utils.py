@@ -95,6 +95,7 @@ def recover_state_dict(
 
     Raises:
         SubstitutionError: a `ValueError`; the state does not fit, and nothing was changed.
+        OptimizerError: a `ValueError`; the same of the state of an optimizer.
         ArgumentError: it is the state of something else.
 
     Source: the function of this name in TorchOpt 0.7.
