@@ -11,7 +11,7 @@
 #                      `make benchmarks PARTS="overhead import"` runs some
 
 PYTHON ?= python3
-VENV ?= .venv
+VENV ?= .venv-dev
 MODELS_VENV ?= .venv-models
 BENCHMARKS_VENV ?= .venv-benchmarks
 ONLY ?=
@@ -67,4 +67,4 @@ $(BENCHMARKS_VENV)/installed: pyproject.toml constraints.txt benchmarks/peers/re
 	touch $@
 
 clean:
-	rm -rf .venv .venv-models .venv-benchmarks build dist out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv-dev .venv-models .venv-benchmarks build dist out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -111,7 +111,7 @@ def test_without_its_environment_it_says_which_to_activate(
 
     printed = capsys.readouterr().out
     assert f"no_such_linter is not installed for {sys.executable}\n" in printed
-    assert "activate the environment that `make check` makes: `. .venv/bin/activate`" in printed
+    assert "activate the environment that `make check` makes: `. .venv-dev/bin/activate`" in printed
     assert "mend it" not in printed
 
 

@@ -27,7 +27,7 @@ PYTHON = sys.executable
 CLOSING_LINE = re.compile(r"\d+ (passed|failed|errors?|skipped|deselected)\b.* in [\d.]+s")
 COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
-ACTIVATE = "activate the environment that `make check` makes: `. .venv/bin/activate`"
+ACTIVATE = "activate the environment that `make check` makes: `. .venv-dev/bin/activate`"
 
 
 @dataclass(frozen=True)
