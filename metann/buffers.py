@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from metann.errors import ArgumentError, SubstitutionError
+from metann.errors import ArgumentError, SubstitutionError, shown
 from metann.functional.transforms import batched_over_all_levels, in_any_transform
 from metann.slots import slots_of
 from metann.tree import join, walk
@@ -52,9 +52,9 @@ def require_policy(policy: object, over_tasks: bool = False) -> None:
     """
     if policy not in POLICIES:
         raise ArgumentError(
-            f"buffers must be one of {', '.join(map(repr, POLICIES))}, got {policy!r}. A mapping "
-            "of values goes into params, by name; an argument of this name that is meant for the "
-            "module itself has to be given by position."
+            f"buffers must be one of {', '.join(map(repr, POLICIES))}, got {shown(policy)}. "
+            "A mapping of values goes into params, by name; an argument of this name that is meant "
+            "for the module itself has to be given by position."
         )
     if policy == "writeback" and over_tasks:
         raise ArgumentError(

@@ -161,9 +161,26 @@ def substitute(
     """Set dependents of a tree by name."""
     params, places = _by_name(given), places_of(module)
     if strict:
-        places.write(places.layout.match(params))
+        try:
+            places.write(places.layout.match(params))
+        except SubstitutionError as error:
+            _hint_at_parameters(module, params, error)
+            raise
         return
     places.write_some(places.layout.choose(params, places.read()))
+
+
+def _hint_at_parameters(
+    module: nn.Module, params: Mapping[str, Tensor], error: SubstitutionError
+) -> None:
+    """Raise what says more, if a name is unknown since it is still that of a parameter."""
+    # Not the module's own method, which lists dependents, too.
+    held = [name for name, _ in nn.Module.named_parameters(module) if name in params]
+    if held:
+        raise SubstitutionError(
+            f"{error} {', '.join(held)}: still a parameter here, and no dependent. Call "
+            "clear_params() first: it makes the parameters dependents."
+        ) from None
 
 
 def _by_name(given: Any) -> dict[str, Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_LONGEST = 120
+
 
 class MetannError(Exception):
     """Base of every error that metann raises itself."""
@@ -89,3 +91,15 @@ class CompatError(MetannError, ValueError):
 
 class HistoryWarning(UserWarning):
     """What is to be differentiated leads back into a computation that is over."""
+
+
+def shown(value: object) -> str:
+    """A value in a message, in a few words: of a tensor its shape, not its numbers.
+
+    Example: "a Tensor of shape (8, 3)", "'maybe'", "tensor(2.)"
+    """
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape:
+        return f"a {type(value).__name__} of shape {tuple(shape)}"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -72,7 +72,7 @@ class Layout:
                     "params must be an iterable of tensors, or a mapping of names and tensors, "
                     f"got {type(params).__name__}. named_parameters() lists what there is."
                 )
-            tensors = self.arrange(params) if hasattr(params, "keys") else [*params]
+            tensors = self._in_order(params)
         try:
             if [*map(_look_of, tensors)] == self.looks:
                 return tensors  # As nearly always; in one pass.
@@ -87,8 +87,15 @@ class Layout:
         except (TypeError, AttributeError):
             fits = False  # Not all of them are tensors: `check` accepts or names them.
         if not fits:
-            self.check(tensors)
+            self.check(tensors, params)
         return tensors
+
+    def _in_order(self, params: Any) -> list[Tensor]:
+        if hasattr(params, "keys"):
+            return self.arrange(params)
+        if isinstance(params, Tensor) and params.dim() == 0:
+            self._raise([f"expected {len(self.names)} tensors, got {_one_tensor(params)}"])
+        return [*params]
 
     def is_named_by(self, params: Mapping[str, Tensor]) -> bool:
         """Whether the mapping has the name of each weight, and no other."""
@@ -132,8 +139,8 @@ class Layout:
                 torn.append(f"{name} is tied to {self.names[index]} but got another tensor")
         return given, torn
 
-    def check(self, tensors: list[Tensor]) -> None:
-        """Raise `SubstitutionError` unless these fit, one tensor a weight."""
+    def check(self, tensors: list[Tensor], params: object = None) -> None:
+        """Raise `SubstitutionError` unless these fit, one tensor a weight; given as `params`."""
         if tensors and not self.names:
             self._raise(
                 [
@@ -142,17 +149,19 @@ class Layout:
                     "dependents"
                 ]
             )
+        hint = _hint(cast("Sequence[object]", tensors), params)
         if len(tensors) != len(self.names):
             missing = ", ".join(self.names[len(tensors) :])
             self._raise(
                 [
                     f"expected {len(self.names)} tensors, in the order of named_parameters() "
                     f"or named_dependents(), got {len(tensors)}"
-                    + (f"; none was given for: {missing}" if missing else "")
+                    + (f"; none was given for: {missing}" if missing else ""),
+                    *hint,
                 ]
             )
         misfits = self._misfits(dict(enumerate(tensors)))
-        self._raise(misfits or self._mixture(tensors))
+        self._raise([*misfits, *hint] if misfits else self._mixture(tensors))
 
     def _mixture(self, tensors: Sequence[Tensor | None]) -> list[str]:
         kinds = _kinds(self.names, tensors) if self.uniform else []
@@ -190,6 +199,21 @@ class Layout:
                 + "; ".join(problems)
                 + ". named_parameters() or named_dependents() list the names and shapes."
             )
+
+
+def _one_tensor(tensor: Tensor) -> str:
+    return f"one tensor of shape {tuple(tensor.shape)}: put the weights into a list"
+
+
+def _hint(tensors: Sequence[object], params: object) -> list[str]:
+    """What may have gone wrong with all of them together."""
+    if isinstance(params, Tensor):
+        return [f"got {_one_tensor(params)}"]
+    if not tensors:
+        return ["a generator that has been used before is empty: give list(net.parameters())"]
+    if all(isinstance(pair, tuple) and isinstance([*pair, None][0], str) for pair in tensors):
+        return ["these are pairs of names and tensors: give dict(net.named_parameters())"]
+    return []
 
 
 def _acts_like_a_tensor(value: object) -> bool:

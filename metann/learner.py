@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import Any, Generic, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from metann.batching import Way
 from metann.batching.axes import arguments_of
 from metann.batching.choosing import called
 from metann.buffers import Given, Policy, all_batched, is_refused, require_policy, split, write_back
-from metann.errors import ArgumentError, SubstitutionError
+from metann.errors import ArgumentError, SubstitutionError, shown
 from metann.filling import StalePlanError
 from metann.functional.replacing import replacing
 from metann.functional.transforms import (
@@ -64,6 +64,16 @@ class Learner(Generic[ModuleT_co]):
         # Whether, under vmap, it writes into buffers that torch's own layers have not.
         self._writes_batches = False
         self._way = Way()
+
+    if not TYPE_CHECKING:  # A checker reports the call.
+
+        def __call__(self, *_args: object, **_kwargs: object) -> None:
+            """Say what to call in its place."""
+            raise ArgumentError(
+                "a Learner is not called itself, as it has to know the weights. Call "
+                "learner.functional(params, training, *args), or learner.bind(params)(*args); "
+                "learner.module(*args) uses the module's own."
+            )
 
     @property
     def module(self) -> ModuleT_co:
@@ -145,8 +155,9 @@ class Learner(Generic[ModuleT_co]):
         """
         if training.__class__ is not bool and training is not None:
             raise ArgumentError(
-                f"training must be True, False or None, got {training!r}. "
-                "Call learner.functional(params, training, *args)."
+                f"training must be True, False or None, got {shown(training)}. Did you leave it "
+                "out? Call learner.functional(params, training, *args), as in "
+                "learner.functional(params, True, x)."
             )
         if buffers != "copy":
             require_policy(buffers)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from metann.errors import ConversionError, UninitializedModuleError
+from metann.errors import ConversionError, UninitializedModuleError, shown
 
 
 def children(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -58,7 +58,8 @@ def require_module(module: object) -> None:
     """
     if not isinstance(module, nn.Module):
         raise ConversionError(
-            f"cannot convert {module!r}: expected a torch.nn.Module, got {type(module).__name__}"
+            f"cannot convert {shown(module)}: expected a torch.nn.Module, "
+            f"got {type(module).__name__}"
         )
 
 

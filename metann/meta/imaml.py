@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import Unpack, override
 
 from metann.batching import Way
-from metann.errors import ArgumentError
+from metann.errors import ArgumentError, shown
 from metann.meta.evaluated import DataT, Evaluator
 from metann.meta.linear_solvers import LinearSolver, conjugate_gradient
 from metann.meta.maml import MAML
@@ -132,7 +132,7 @@ def _require_no_part_in_the_minimum(optimizer: Optimizer) -> None:
     for name, value in _settings(optimizer):
         if name in DECAYS and not (isinstance(value, (int, float)) and value == 0):
             raise ArgumentError(
-                f"the minimum of IMAML is that of the loss, got {name}={value!r}, by which "
+                f"the minimum of IMAML is that of the loss, got {name}={shown(value)}, by which "
                 "the optimizer goes to another. Add the decay to the loss in the evaluator, and "
                 "leave it out of the optimizer."
             )

@@ -13,7 +13,7 @@ from typing_extensions import Self, override
 
 from metann.batching import How, Way, over_tasks
 from metann.batching.axes import arguments_of
-from metann.errors import ArgumentError, BatchingError, StatisticsWarning
+from metann.errors import ArgumentError, BatchingError, StatisticsWarning, shown
 from metann.functional.transforms import is_compiling
 from metann.learner import Learner
 from metann.meta.adapted import Adapted
@@ -279,7 +279,7 @@ def _require_steps(**steps: object) -> None:
     for name, value in steps.items():
         if type(value) is not int or value < 0:
             raise ArgumentError(
-                f"{name} must be a number of steps, got {value!r}. Give 0, 1, 2, …; "
+                f"{name} must be a number of steps, got {shown(value)}. Give 0, 1, 2, …; "
                 "0 evaluates without adaptation."
             )
 
@@ -307,7 +307,7 @@ def _optimizer(lr: Hyper | None, optimizer: Optimizer | None) -> Optimizer:
     if optimizer is not None and lr is None:
         return optimizer
     raise ArgumentError(
-        f"the inner loop needs a step size or an optimizer, got lr={lr!r} and "
-        f"optimizer={optimizer!r}. Give lr for plain SGD, or lr=None and an optimizer, "
+        f"the inner loop needs a step size or an optimizer, got lr={shown(lr)} and "
+        f"optimizer={shown(optimizer)}. Give lr for plain SGD, or lr=None and an optimizer, "
         "which has its own."
     )

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from metann.errors import ArgumentError
+from metann.errors import ArgumentError, shown
 from metann.tree import describe, join, walk
 
 Policy = Literal["copy", "writeback"]
@@ -30,7 +30,7 @@ class Statistics:
     def __init__(self, policy: Policy) -> None:
         if policy not in get_args(Policy):
             raise ArgumentError(
-                f"buffers must be 'copy' or 'writeback', got {policy!r}. With 'writeback' the "
+                f"buffers must be 'copy' or 'writeback', got {shown(policy)}. With 'writeback' the "
                 "running statistics of the model follow those of the tasks in train mode."
             )
         self.policy = policy

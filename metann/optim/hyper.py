@@ -9,7 +9,7 @@ from typing import TypeAlias, cast
 
 from torch import Tensor, nn
 
-from metann.errors import ArgumentError, OptimizerError
+from metann.errors import ArgumentError, OptimizerError, shown
 
 Value: TypeAlias = "float | Tensor"
 Each: TypeAlias = "float | Tensor | Sequence[float | Tensor] | nn.ParameterList"
@@ -179,7 +179,7 @@ def _require_value(name: str, value: object, low: float, below: float) -> None:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise ArgumentError(
             f"{name} must be a number, a tensor, a list of these with one for each parameter, or "
-            f"PerStep with one for each step, got {value!r} of type {type(value).__name__}. "
+            f"PerStep with one for each step, got {shown(value)} of type {type(value).__name__}. "
             "Turn it into one of these."
         )
     if not low <= value < below:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 import torch
 from small_nets import fresh, inputs, mlp
@@ -14,8 +16,54 @@ from metann.errors import ArgumentError, ConversionError, SubstitutionError
 def test_a_forgotten_training_flag_is_named() -> None:
     net = mlp()
 
-    with pytest.raises(ArgumentError, match="training must be True, False or None, got tensor"):
-        Learner(net).functional(fresh(net), inputs())
+    with pytest.raises(ArgumentError, match=r"Did you leave it out\?") as error:
+        Learner(net).functional(fresh(net), torch.randn(8, 3))
+
+    assert "got a Tensor of shape (8, 3). Did" in str(error.value)
+    assert "tensor(" not in str(error.value)
+
+
+def test_a_long_value_is_cut_short() -> None:
+    with pytest.raises(ArgumentError) as error:
+        Learner(mlp()).functional(fresh(mlp()), [torch.randn(50, 50)])  # type: ignore[arg-type]
+
+    assert len(str(error.value)) < 300
+    assert "\n" not in str(error.value)
+
+
+def test_a_tensor_is_not_printed_where_a_module_belongs() -> None:
+    with pytest.raises(ConversionError, match=r"cannot convert a Tensor of shape \(8, 3\): expec"):
+        DependentModule(torch.randn(8, 3))
+
+
+def test_a_learner_that_is_called_says_what_to_call() -> None:
+    learner = Learner(mlp())
+
+    with pytest.raises(TypeError, match=r"learner\.functional\(params, training, \*args\), or "):
+        learner(inputs())
+
+    again = pickle.loads(pickle.dumps(learner))
+    with pytest.raises(ArgumentError, match=r"learner\.bind\(params\)"):
+        again(inputs())
+
+
+def test_names_of_what_is_still_a_parameter() -> None:
+    net = DependentModule(mlp())
+    before = net[0].weight
+
+    with pytest.raises(SubstitutionError, match=r"0\.weight: still a parameter.*clear_params\(\)"):
+        net.substitute({"0.weight": torch.randn(before.shape)})
+
+    assert net[0].weight is before
+
+
+def test_misspelt_names_of_dependents_are_not_taken_for_parameters() -> None:
+    net = DependentModule.stateless(nn.Linear(2, 2))
+
+    with pytest.raises(SubstitutionError, match=r"did you mean weight") as error:
+        net.substitute({"wieght": torch.randn(2, 2), "bias": torch.randn(2)})
+
+    assert "still a parameter" not in str(error.value)
 
 
 @pytest.mark.parametrize("wrong", [3, None, "weights"])

@@ -174,8 +174,25 @@ def test_a_tensor_of_rows_is_an_error_that_names_the_shapes() -> None:
 def test_pairs_instead_of_a_mapping_are_an_error_that_names_the_type_found() -> None:
     net = mlp()
 
-    with pytest.raises(SubstitutionError, match=r"0\.weight must be a tensor, got tuple"):
+    wrong = r"0\.weight must be a tensor, got tuple.*give dict\(net\.named_parameters\(\)\)"
+    with pytest.raises(SubstitutionError, match=wrong):
         call(net, list(net.named_parameters()))
+
+
+def test_a_tensor_in_the_place_of_a_list_is_named() -> None:
+    with pytest.raises(SubstitutionError, match=r"got one tensor of shape \(20, 3\): put the wei"):
+        call(mlp(), torch.randn(20, 3))
+    with pytest.raises(SubstitutionError, match=r"got one tensor of shape \(\): put the weights"):
+        call(mlp(), torch.tensor(1.0))
+
+
+def test_a_generator_that_is_used_up_is_suspected() -> None:
+    net = mlp()
+    params = net.parameters()
+    call(net, params)
+
+    with pytest.raises(SubstitutionError, match=r"got 0.*give list\(net\.parameters\(\)\)"):
+        call(net, params)
 
 
 def test_a_module_instead_of_its_parameters_is_an_error() -> None:
