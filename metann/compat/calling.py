@@ -72,6 +72,9 @@ def _take_tables(state: dict[str, Any], target: nn.Module) -> None:
     weights = slots_of(target)
     left: dict[str, Any] = state["_buffers"]
     buffers: dict[str, Any] = target.__dict__["_buffers"]
-    buffers.update((name, value) for name, value in left.items() if name not in weights)
+    own = {name: value for name, value in left.items() if name not in weights}
+    unsaved: set[str] = state["_non_persistent_buffers_set"] & own.keys()
+    target.__dict__["_non_persistent_buffers_set"].update(unsaved - buffers.keys())
+    buffers.update(own)
     modules: dict[str, Any] = target.__dict__["_modules"]
     modules.update((name, made) for name, made in state["_modules"].items() if name not in modules)

@@ -300,6 +300,37 @@ def test_T10_a_copy_after_a_step() -> None:
     assert copied.fast_params[0] is not fmodel.fast_params[0]
 
 
+def test_a_copy_has_the_weights_that_were_assigned() -> None:
+    fmodel, x = higher.monkeypatch(snippets.small_net()), torch.randn(4, 3)
+    fmodel[0].weight = torch.randn(4, 3)
+
+    copied = copy.deepcopy(fmodel)
+
+    assert torch.equal(copied(x), fmodel(x))
+    assert torch.equal(copied.fast_params[0], fmodel[0].weight)
+
+
+def test_what_is_not_saved_stays_unsaved() -> None:
+    class Keeps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(3, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.register_buffer("seen", x.mean(0), persistent=False)
+            self.register_buffer("kept", x.sum(0))
+            return self.linear(x)
+
+    model, x = Keeps(), torch.randn(4, 3)
+    fmodel = higher.monkeypatch(model)
+
+    fmodel(x)
+
+    assert [*fmodel.state_dict()] == ["kept", "linear.weight", "linear.bias"]
+    torch.testing.assert_close(dict(fmodel.named_buffers()), {"seen": x.mean(0), "kept": x.sum(0)})
+    assert model._non_persistent_buffers_set == set()
+
+
 def test_T06_after_a_transform_the_module_is_as_it_was() -> None:
     model, x = snippets.small_image_net(), torch.randn(5, 1, 6, 6)
     fmodel = higher.monkeypatch(model)

@@ -180,6 +180,33 @@ def test_frozen_parameters_stay_frozen() -> None:
         assert torch.equal(fmodel.fast_params[0], model[0].weight)  # type: ignore[index]
 
 
+@pytest.mark.parametrize("tracks", [True, False])
+@pytest.mark.parametrize("copies", [True, False])
+def test_steps_go_on_where_gradients_are_switched_off(tracks: bool, copies: bool) -> None:
+    model, (x, y) = snippets.small_net(), snippets.batches(1)[0]
+
+    def make(net: nn.Module) -> torch.optim.Optimizer:
+        return OPTIMIZERS["SGD"](net.parameters())
+
+    expected = trained(model, make, [lambda net: F.cross_entropy(net(x), y)] * 4)
+    settings = {"track_higher_grads": tracks, "copy_initial_weights": copies}
+
+    with torch.no_grad(), higher.innerloop_ctx(model, make(model), **settings) as loop:
+        fmodel, diffopt = loop
+        for _ in range(4):
+            with torch.enable_grad():
+                loss = F.cross_entropy(fmodel(x), y)
+            diffopt.step(loss)
+
+    assert all(p.is_leaf and p.requires_grad for p in fmodel.parameters())
+    assert all(slot["momentum_buffer"].is_leaf for slot in diffopt.state[0].values())
+    torch.testing.assert_close(
+        [p.detach() for p in fmodel.parameters()],
+        [p.detach() for p in expected.parameters()],
+        **CLOSE,
+    )
+
+
 def test_flags_of_an_optimizer_are_not_learned() -> None:
     opt = torch.optim.SGD(snippets.small_net().parameters(), lr=0.1, momentum=0.9, nesterov=True)
 
@@ -218,6 +245,16 @@ def test_errors_say_what_to_do() -> None:
     fmodel.track_higher_grads = False
     with pytest.raises(CompatError, match=r"not remembered, as track_higher_grads is False"):
         _ = fmodel.init_fast_params
+
+
+@pytest.mark.parametrize("of_another", [True, False])
+def test_a_step_of_frozen_weights_alone_is_told(of_another: bool) -> None:
+    model, (x, y) = snippets.small_net().requires_grad_(False), snippets.batches(1)[0]
+    with higher.innerloop_ctx(model, sgd(model)) as (fmodel, diffopt):
+        loss = F.cross_entropy((snippets.small_net() if of_another else fmodel)(x), y)
+
+        with pytest.raises(CompatError, match=r"None of the weights .* requires a gradient.* Let"):
+            diffopt.step(loss)
 
 
 def test_errors_of_what_has_no_weights_or_cannot_be_carried_over() -> None:

@@ -50,7 +50,7 @@ class DifferentiableOptimizer(ABC):
             `backward()` gives these the gradient of first-order MAML.
 
     Attributes:
-        param_groups: the options of each group; "params" are the weights in the last step.
+        param_groups: the options of each group; "params" are the weights within `_update` alone.
         state: for each group, what is remembered for each of its parameters, by its number.
 
     Raises:
@@ -102,8 +102,8 @@ class DifferentiableOptimizer(ABC):
             grad_callback: in place of the one given at construction.
 
         Raises:
-            CompatError: a `ValueError`; there are no weights, the loss depends on none of them, or
-                the override or the gradients do not fit.
+            CompatError: a `ValueError`; there are no weights, all are frozen, the loss depends on
+                none of them, or the override or the gradients do not fit.
             OptimizerError: a `ValueError`; an option is out of range.
         """
         if override is not None:
@@ -145,9 +145,20 @@ class DifferentiableOptimizer(ABC):
         chosen = [i for i, p in enumerate(weights) if p.requires_grad and (every or i in stepped)]
         targets = [weights[index] for index in chosen]
         graph = self._track_higher_grads
+        if not weights:
+            return []
         if not chosen:
-            return [None] * len(weights)
-        found: Any = torch.autograd.grad(loss, targets, create_graph=graph, allow_unused=True)
+            raise CompatError(
+                "None of the weights that are to be stepped requires a gradient, so that a step "
+                "would do nothing. Let one of them require it: weight.requires_grad_()."
+            )
+        found: Any = torch.autograd.grad(
+            loss,
+            targets,
+            create_graph=graph and torch.is_grad_enabled(),
+            retain_graph=graph,
+            allow_unused=True,
+        )
         if all(grad is None for grad in found):
             raise CompatError(
                 "The loss depends on none of the weights that are to be stepped. Compute it with "
@@ -169,6 +180,8 @@ class DifferentiableOptimizer(ABC):
             for index, weight in zip(mapping, group["params"], strict=True):
                 was = weights[index].requires_grad
                 stepped[index] = weight.detach().requires_grad_(was) if detached else weight
+                if was and not torch.is_grad_enabled():
+                    stepped[index].requires_grad_()  # The next step needs a gradient by it, too.
             # The weights are the caller's to keep.
             group["params"] = [None] * len(mapping)
         return stepped

@@ -227,6 +227,7 @@ class FunctionalModule(Generic[ModuleT_co]):
         return cast("Any", self._model)[key]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FunctionalModule[ModuleT_co]:
+        _ = self.fast_params  # Takes in what was assigned to attributes.
         made: FunctionalModule[ModuleT_co] = FunctionalModule(copy.deepcopy(self._model, memo))
         made.track_higher_grads, made.is_linked = self._tracks, self.is_linked
         for weights in self._history:

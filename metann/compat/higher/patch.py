@@ -43,10 +43,12 @@ def monkeypatch(
     def fill(fmodule: FunctionalModule[ModuleT], module: nn.Module) -> None:
         if device is not None:
             fmodule.module.to(device)
-        fmodule.is_linked = not copy_initial_weights
+        # Where gradients are switched off there is no graph to link by.
+        copies = copy_initial_weights or not torch.is_grad_enabled()
+        fmodule.is_linked = not copies
         fmodule.update_params(
             get_func_params(module, device)
-            if copy_initial_weights
+            if copies
             else [param.clone().to(device) for param in module.parameters()]
         )
         fmodule.track_higher_grads = track_higher_grads
