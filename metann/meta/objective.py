@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from metann.batching import Way
 from metann.batching.axes import arguments_of
 from metann.batching.choosing import called, name_of
 from metann.buffers import is_statistic
-from metann.errors import ArgumentError
+from metann.errors import ArgumentError, MetannError
 from metann.functional.transforms import is_compiling
 from metann.layers.images import no_second_derivative
 from metann.learner import Learner
@@ -22,6 +24,17 @@ from metann.meta.fast import Fast
 Buffers = dict[str, Tensor]
 # What stands in the place of the model's weights and buffers at a step, by name.
 AtStep = Callable[[int], Mapping[str, Tensor]]
+
+
+# So many shapes are listed in a message.
+_SHOWN = 6
+
+
+@runtime_checkable
+class _Notable(Protocol):
+    """An error from Python 3.11 on."""
+
+    def add_note(self, note: str, /) -> None: ...
 
 
 def nothing(step: int) -> Mapping[str, Tensor]:  # noqa: ARG001
@@ -53,7 +66,19 @@ class Objective:
         self, weights: list[Tensor], buffers: Buffers, data: Any, step: int
     ) -> tuple[Tensor, Buffers]:
         """The loss, () or (T,), and the buffers that the call has written, for the next one."""
+        if is_compiling():
+            return self._called(weights, buffers, data, step)
+        try:
+            return self._called(weights, buffers, data, step)
+        except (MetannError, torch.cuda.OutOfMemoryError):
+            raise
+        except Exception as error:
+            _add_note(error, data, has_tasks=self.how is not None)
+            raise
 
+    def _called(
+        self, weights: list[Tensor], buffers: Buffers, data: Any, step: int
+    ) -> tuple[Tensor, Buffers]:
         def of_one(weights: list[Tensor], buffers: Buffers, data: Any) -> tuple[Tensor, Buffers]:
             return self._of_one(weights, buffers | dict(self.at_step(step)), data)
 
@@ -119,7 +144,28 @@ def _scalar(loss: object) -> Tensor:
     if isinstance(loss, Tensor) and loss.dim() == 0:
         return loss
     found = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+    remedy = "Take the mean over the samples of a task."
+    if isinstance(loss, (int, float)):
+        remedy = "Return the tensor itself, without item() or float(): a number has no gradient."
     raise ArgumentError(
-        f"evaluator(model, data) must return a loss, a tensor of one value, got {found}. "
-        "Take the mean over the samples of a task."
+        f"evaluator(model, data) must return a loss, a tensor of one value, got {found}. {remedy}"
+    )
+
+
+def _add_note(error: Exception, data: object, has_tasks: bool) -> None:
+    """Say at an error of the evaluator what it was called with; before Python 3.11 nothing is."""
+    if not isinstance(error, _Notable):
+        return
+    leaves: list[object] = pytree.tree_leaves(data)
+    shapes = [tuple(leaf.shape) for leaf in leaves if isinstance(leaf, Tensor)]
+    whose = "of one task"
+    if has_tasks and shapes:
+        whose = f"of one of {shapes[0][0]} tasks"
+        shapes = [shape[1:] for shape in shapes]
+    listed = ", ".join(map(str, shapes[:_SHOWN])) + (", …" if len(shapes) > _SHOWN else "")
+    error.add_note(
+        f"metann called evaluator(model, data) with the data {whose}, tensors of shapes: "
+        f"{listed or 'none'}. It takes these two arguments; data of several parts is unpacked "
+        "inside. The first axis of what task_losses is given counts tasks; adapt takes the data "
+        "of one task, without that axis."
     )

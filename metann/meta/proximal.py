@@ -110,6 +110,8 @@ class ProximalLoop(InnerLoop):
         losses, _ = self._loss(data, fast.state.count)(points, fast.buffers)
         require_dependent(losses)
         gradients = torch.autograd.grad(losses.sum(), points, create_graph=True, allow_unused=True)
+        if all(gradient is None for gradient in gradients):
+            self._require_meant(data, fast.state.count, losses)
         return solution_of(
             points, self._pull()(points, gradients), self.solver, task_axis=losses.dim() == 1
         )
