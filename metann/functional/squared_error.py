@@ -26,7 +26,7 @@ def mse_loss(
     Under a vmap and in forward mode the square is a product. Its second derivative takes half the
     operations of that of torch's kernel; and that of the mean, forward over reverse, torch's kernel
     does not have if one of the two is a constant. Autocast computes it in float32, as it does the
-    kernel.
+    kernel. What the kernel takes or refuses is its own affair: complex numbers are an error.
 
     Args:
         input: shape (*).
@@ -41,7 +41,7 @@ def mse_loss(
     Source: torch.nn.functional.mse_loss.
     """
     is_usual = size_average is None and reduce is None and weight is None
-    if is_usual and reduction in _REDUCED and input.shape == target.shape:
+    if is_usual and reduction in _REDUCED and _have_plain_form(input, target):
         level = innermost_vmap()
         x = None if level is None else in_sight(input, level)
         y = None if level is None else in_sight(target, level)
@@ -52,6 +52,13 @@ def mse_loss(
             return _reduced(_squares(input, target), reduction, None)
     weighted = {} if weight is None else {"weight": weight}  # torch 2.0 does not know it.
     return F.mse_loss(input, target, size_average, reduce, reduction, **weighted)
+
+
+def _have_plain_form(x: Tensor, y: Tensor) -> bool:
+    """Whether a product is what torch's kernel makes of them, which knows floating point alone."""
+    is_float = x.is_floating_point() or y.is_floating_point()
+    is_other = x.is_complex() or y.is_complex() or torch.bool in (x.dtype, y.dtype)
+    return is_float and not is_other and x.shape == y.shape
 
 
 def _squares(x: Tensor, y: Tensor) -> Tensor:

@@ -61,6 +61,42 @@ def test_a_dependent_layer_called_in_forward_mode() -> None:
     assert_close(found, expected)
 
 
+DTYPES = (torch.float32, torch.float16, torch.complex64, torch.int64, torch.bool)
+
+
+def outcome(called: Callable[[], Tensor]) -> Tensor | tuple[type[Exception], str]:
+    try:
+        return called()
+    except NotImplementedError as error:
+        return type(error), str(error)
+
+
+@pytest.mark.parametrize("target", DTYPES)
+@pytest.mark.parametrize("input", DTYPES)
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_other_numbers_are_those_of_torch_or_its_error(
+    reduction: str, input: torch.dtype, target: torch.dtype
+) -> None:
+    x, y = (5 * torch.randn(3, 4)).to(input), (5 * torch.randn(3, 4)).to(target)
+    ours, torchs = (partial(f, reduction=reduction) for f in (functional.mse_loss, F.mse_loss))
+
+    with torch.autograd.forward_ad.dual_level():
+        found = outcome(lambda: ours(x, y))
+    batched = outcome(lambda: torch.vmap(ours)(x, y))
+
+    is_known = input.is_floating_point or target.is_floating_point
+    raises = not is_known or torch.complex64 in (input, target)
+    for got, expected in (
+        (found, outcome(lambda: torchs(x, y))),
+        (batched, outcome(lambda: torch.stack([*map(torchs, x, y)]))),
+    ):
+        assert isinstance(got, tuple) is raises
+        if isinstance(got, Tensor):
+            assert_close(got, expected)
+        else:
+            assert got == expected
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_every_derivative(reduction: str) -> None:
     pair = [torch.randn(3, 4, requires_grad=True) for _ in range(2)]
