@@ -54,6 +54,37 @@ def test_T02_the_models_of_a_multi_model_are_different_ones() -> None:
     assert all(a > b for a, b in pairwise(losses))
 
 
+@pytest.mark.parametrize(
+    "made", [GDLearner, lambda steps, lr: RMSPropLearner(lr, steps=steps)], ids=["gd", "rmsprop"]
+)
+def test_T05_a_multi_model_has_the_statistics_of_each_step(made: Any) -> None:
+    net, (x, y), (query, _) = classifier(), batch(), batch()
+    x = x + 2.0
+    models = made(3, 0.1)(net, (x, y), mimo=True)
+    models[3](query)  # Its statistics are its own, each time that it is made.
+
+    for steps in range(4):
+        alone = made(steps, 0.1)(net, (x, y))
+        found = models[steps]
+        assert found[1].num_batches_tracked == steps
+        torch.testing.assert_close(
+            dict(found.named_buffers()), dict(alone.named_buffers()), rtol=0, atol=0
+        )
+        torch.testing.assert_close(found.eval()(query), alone.eval()(query), rtol=0, atol=0)
+    assert net[1].num_batches_tracked == 0  # type: ignore[index]
+
+
+def test_buffers_that_are_too_few_are_an_error() -> None:
+    net = classifier()
+    weights = [[*net.parameters()]] * 2
+
+    with pytest.raises(ArgumentError, match=r"buffers for each of 2 sets of weights, got 1\."):
+        MultiModel(ProtoModule(net), weights, [{}])
+    without = MultiModel(ProtoModule(net), weights)
+    x, _ = batch()
+    torch.testing.assert_close(without[-1].eval()(x), net.eval()(x), rtol=0, atol=0)
+
+
 def test_T03_tied_weights() -> None:
     net = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4))
     net[2].weight = net[0].weight

@@ -108,7 +108,8 @@ class StepsLearner(Learner):
             model: any module. Frozen and unused parameters stay as they are.
             data: the batches, as the evaluator takes one.
             evaluator: in place of the learner's own.
-            mimo: return a `MultiModel`, of the weights before the first and after each step.
+            mimo: return a `MultiModel`, of weights and buffers before the first and after each
+                step; these are in train mode, too.
 
         Raises:
             ArgumentError: a `TypeError`; a loss depends on no weight that adapts.
@@ -117,7 +118,7 @@ class StepsLearner(Learner):
         proto, optimizer, buffers = ProtoModule(model), self.optimizer(), dict[str, Tensor]()
         names = [name for name, _ in proto.named_parameters()]
         weights: list[Tensor] = [*proto.parameters()]
-        state, sets = optimizer.init(weights), [weights]
+        state, sets, kept = optimizer.init(weights), [weights], [buffers]
         for batch in self.batches(data):
             with torch.enable_grad():
                 now = proto.functional({**dict(zip(names, weights, strict=True)), **buffers}, True)
@@ -127,8 +128,9 @@ class StepsLearner(Learner):
             weights = [_differentiable(*pair) for pair in zip(stepped, weights, strict=True)]
             buffers = dict(now.named_buffers())
             sets.append(weights)
+            kept.append(buffers)
         if mimo:
-            return MultiModel(proto, sets)
+            return MultiModel(proto, sets, kept)
         return proto.functional({**dict(zip(names, weights, strict=True)), **buffers}, True)
 
     def _gradients(self, loss: Tensor, weights: list[Tensor]) -> list[Tensor | None]:

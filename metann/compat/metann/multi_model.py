@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from torch import Tensor, nn
@@ -23,14 +23,30 @@ class MultiModel(nn.Module):
     Args:
         model: the module, as a function of weights.
         fast_weight_lst: the sets.
+        buffers_lst: the buffers that each set goes with, by name, as the running statistics of
+            that step; None for those that the module has.
 
-    Source: the class of this name in MetaNN 0.3.
+    Raises:
+        ArgumentError: a `TypeError`; there are not as many of these as of those.
+
+    Source: the class of this name in MetaNN 0.3, where the buffers are the module's.
     """
 
-    def __init__(self, model: ProtoModule, fast_weight_lst: Sequence[Iterable[Tensor]]) -> None:
+    def __init__(
+        self,
+        model: ProtoModule,
+        fast_weight_lst: Sequence[Iterable[Tensor]],
+        buffers_lst: Sequence[Mapping[str, Tensor]] | None = None,
+    ) -> None:
         super().__init__()
+        if buffers_lst is not None and len(buffers_lst) != len(fast_weight_lst):
+            raise ArgumentError(
+                f"there must be buffers for each of {len(fast_weight_lst)} sets of weights, got "
+                f"{len(buffers_lst)}. Give {{}} where there are none, or leave buffers_lst out."
+            )
         self.proto = model
         self.params_lst: Sequence[Iterable[Tensor]] = fast_weight_lst
+        self.buffers_lst: Sequence[Mapping[str, Tensor]] | None = buffers_lst
 
     def __getitem__(self, item: int) -> DependentModule:
         if not -len(self) <= item < len(self):
@@ -38,7 +54,12 @@ class MultiModel(nn.Module):
                 f"there are {len(self)} models, from before the first step to after the last, got "
                 f"the index {item}."
             )
-        return self.proto.functional(self.params_lst[item])
+        weights = self.params_lst[item]
+        if self.buffers_lst is None:
+            return self.proto.functional(weights)
+        names = [name for name, _ in self.proto.named_parameters()]
+        named = dict(zip(names, weights, strict=True))
+        return self.proto.functional({**named, **self.buffers_lst[item]})
 
     def __len__(self) -> int:
         return len(self.params_lst)
