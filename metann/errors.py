@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 _LONGEST = 120
 
 
@@ -98,8 +100,8 @@ def shown(value: object) -> str:
 
     Example: "a Tensor of shape (8, 3)", "'maybe'", "tensor(2.)"
     """
-    shape = getattr(value, "shape", None)
+    shape: object = getattr(value, "shape", None)
     if isinstance(shape, tuple) and shape:
-        return f"a {type(value).__name__} of shape {tuple(shape)}"
+        return f"a {type(value).__name__} of shape {tuple(cast('tuple[object, ...]', shape))}"
     text = " ".join(repr(value).split())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

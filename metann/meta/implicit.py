@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from metann.errors import ArgumentError, ThirdOrderError
 from metann.meta.linear_solvers import LinearSolver, conjugate_gradient
+from metann.meta.steps import are_none
 
 # The loss () or (T,) of params; it may close over whatever has a gradient.
 InnerObjective = Callable[[list[Tensor]], Tensor]
@@ -71,6 +72,8 @@ def implicit_solution(
     losses = objective(points)
     _require_losses(losses, points)
     gradients = torch.autograd.grad(losses.sum(), points, create_graph=True, allow_unused=True)
+    if are_none(gradients):
+        raise _no_param()
     return solution_of(points, gradients, solver, task_axis=losses.dim() == 1)
 
 
@@ -174,8 +177,12 @@ def _require_losses(losses: Tensor, points: list[Tensor]) -> None:
             "Take the mean or the sum over all other axes."
         )
     if not losses.requires_grad:
-        raise ArgumentError(
-            "the objective of an implicit solution must depend on its params, but what it "
-            "returned has no graph. Compute it from the list that it is given, without detach() "
-            "or torch.no_grad()."
-        )
+        raise _no_param()
+
+
+def _no_param() -> ArgumentError:
+    return ArgumentError(
+        "the objective of an implicit solution must depend on its params, but what it returned "
+        "does not. Compute it from the list that it is given, without detach() or "
+        "torch.no_grad(), and not from the tensors that were solved for."
+    )

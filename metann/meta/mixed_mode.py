@@ -20,7 +20,7 @@ from metann.errors import MixedModeError
 from metann.functional.transforms import in_any_transform, is_compiling
 from metann.meta.fast import Fast
 from metann.meta.recomputing import recomputed, version_of
-from metann.meta.steps import InnerStep, require_dependent
+from metann.meta.steps import InnerStep, are_none, require_dependent
 from metann.meta.surroundings import Surroundings
 
 # torch's stubs do not know its arguments.
@@ -64,7 +64,7 @@ def mixed(step: InnerStep, fast: Fast) -> tuple[Fast, Tensor]:
     if others is None or any(buffer.requires_grad for buffer in buffers.values()):
         return recomputed(step, fast)
     found = torch.autograd.grad(losses.sum(), weights, allow_unused=True)
-    if all(gradient is None for gradient in found):
+    if are_none(found):
         step.require_meant(losses)
     surroundings.left()
     watched.settle()

@@ -14,7 +14,7 @@ from metann.meta.fast import Fast
 from metann.meta.implicit import points_like, solution_of
 from metann.meta.inner_loop import InnerLoop
 from metann.meta.linear_solvers import LinearSolver, conjugate_gradient
-from metann.meta.steps import require_dependent
+from metann.meta.steps import are_none, require_dependent
 from metann.optim import Optimizer, State
 from metann.optim.hyper import Each, Place
 
@@ -110,7 +110,7 @@ class ProximalLoop(InnerLoop):
         losses, _ = self._loss(data, fast.state.count)(points, fast.buffers)
         require_dependent(losses)
         gradients = torch.autograd.grad(losses.sum(), points, create_graph=True, allow_unused=True)
-        if all(gradient is None for gradient in gradients):
+        if are_none(gradients):
             self._require_meant(data, fast.state.count, losses)
         return solution_of(
             points, self._pull()(points, gradients), self.solver, task_axis=losses.dim() == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +61,7 @@ class InnerStep:
         gradients = torch.autograd.grad(
             losses.sum(), fast.weights, create_graph=self.keeps_graph, allow_unused=True
         )
-        if all(gradient is None for gradient in gradients):
+        if are_none(gradients):
             self.require_meant(losses)
         return losses, [*gradients], buffers
 
@@ -98,6 +98,11 @@ def require_dependent(losses: Tensor) -> None:
         )
 
 
+def are_none(gradients: Sequence[Tensor | None]) -> bool:
+    """Whether a loss has no gradient by anything that was asked for."""
+    return all(gradient is None for gradient in gradients)
+
+
 def require_given_model(losses: Tensor, slow: Iterable[Tensor], others: Iterable[Tensor]) -> None:
     """Raise where losses without a part of a fast weight show that the evaluator has a mistake.
 
@@ -131,4 +136,4 @@ def _depends(losses: Tensor, tensors: Iterable[Tensor]) -> bool:
     if not wanted:
         return False
     found = torch.autograd.grad(losses.sum(), wanted, allow_unused=True, retain_graph=True)
-    return any(gradient is not None for gradient in found)
+    return not are_none(found)

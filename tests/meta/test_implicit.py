@@ -265,8 +265,15 @@ def test_objectives_that_make_no_sense() -> None:
         implicit_solution(lambda params: params[0].sum(-1), given)
     with pytest.raises(ArgumentError, match=r"one loss, .*got shape \(3, 2\)"):
         implicit_solution(lambda params: params[0].square(), given[:1])
-    with pytest.raises(ArgumentError, match=r"what it returned has no graph"):
+    with pytest.raises(ArgumentError, match=r"what it returned does not\. Compute"):
         implicit_solution(lambda params: params[0].detach().sum(), given)
+
+
+def test_an_objective_of_the_solution_instead_of_its_params_is_an_error() -> None:
+    solution = [torch.randn(3, requires_grad=True)]
+
+    with pytest.raises(ArgumentError, match=r"not from the tensors that were solved for"):
+        implicit_solution(lambda _: solution[0].square().sum(), solution)
 
 
 # ── what is said in the backward pass ────────────────────────────────────────────────────────
