@@ -32,8 +32,6 @@ extensions = [
 # A README is there for who reads the folder, not the site.
 exclude_patterns = ["README.md", "**/README.md"]
 nitpicky = True
-
-myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 
 # Signatures show names and defaults; the types stand in the list below.

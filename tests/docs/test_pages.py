@@ -63,5 +63,13 @@ def test_every_contract_names_a_test_that_holds_it() -> None:
     assert [line for line in promises() if not NAMED_TEST.search(line)] == []
 
 
+def test_a_page_is_read_without_the_site_as_well() -> None:
+    """What stands between colons is shown as it is on a plain git web page."""
+    pages = sorted((REPOSITORY / "docs").rglob("*.md"))
+
+    assert len(pages) > 20
+    assert [page.name for page in pages if "\n:::" in page.read_text(encoding="utf-8")] == []
+
+
 def test_the_tutorial_is_read_in_five_minutes() -> None:
     assert len(text_of("docs/tutorial.md").split()) <= 5 * WORDS_A_MINUTE
