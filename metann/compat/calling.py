@@ -1,4 +1,4 @@
-"""Calls of a model whose weights change between calls.
+"""Calls of a model whose weights change between calls: the module's own call, and `forward`.
 
 A call works on an instance of its own: activation checkpointing computes it again in the backward
 pass, and must find the weights of that call then, not those that the model has got since.
@@ -35,7 +35,7 @@ def called(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
 ) -> Any:
-    """What the learner's module returns under weights; it takes over all else that the call does.
+    """What the learner's module returns under weights; it takes over what else the call leaves.
 
     Inside a transform of torch.func it takes over nothing: what is left there is batched.
     """
@@ -43,6 +43,21 @@ def called(
         return learner.functional(weights, None, *args, **kwargs)
     instance = learner.bind(weights)
     output: Any = instance(*args, **kwargs)
+    take_over(instance, learner.module)
+    return output
+
+
+def forwarded(
+    learner: Learner[Any],
+    weights: Sequence[Tensor],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> Any:
+    """As `called`, without hooks: what `forward` returns."""
+    if in_any_transform():
+        return learner.module.forward(*args, **kwargs)
+    instance = learner.bind(weights)
+    output: Any = instance.forward(*args, **kwargs)
     take_over(instance, learner.module)
     return output
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import inspect
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from by_hand import CLOSE, descended, loss_at, slope
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from metann import Learner
 from metann.compat import higher
 
 
@@ -206,13 +208,24 @@ def test_T57_a_transformer_to_second_order() -> None:
     torch.testing.assert_close(found, slope(run, model, along), rtol=1e-5, atol=1e-9)
 
 
-def test_T83_activation_checkpointing_inside_the_model() -> None:
+WAYS: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "a call": lambda fmodel, x: fmodel(x),
+    "forward": lambda fmodel, x: fmodel.forward(x),
+    "a method": lambda fmodel, x: Learner(fmodel.module).bind(fmodel.fast_params).encode(x),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_T83_activation_checkpointing_inside_the_model(way: str) -> None:
     class Checkpointed(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.linear, self.head = nn.Linear(3, 4), nn.Linear(4, 2)
 
         def forward(self, x: Tensor) -> Tensor:
+            return checkpoint(self._forward, x, use_reentrant=False)
+
+        def encode(self, x: Tensor) -> Tensor:
             return checkpoint(self._forward, x, use_reentrant=False)
 
         def _forward(self, x: Tensor) -> Tensor:
@@ -223,9 +236,25 @@ def test_T83_activation_checkpointing_inside_the_model() -> None:
     first, weights = descended(plain, [data[0]] * 2, 0.1)
     expected = torch.autograd.grad(loss_at(plain, weights, *data[-1]), [*first.values()])
 
-    loss = adapted_loss(model, data)
+    with higher.innerloop_ctx(model, sgd(model), copy_initial_weights=False) as (fmodel, diffopt):
+        for _ in range(2):
+            diffopt.step(F.cross_entropy(WAYS[way](fmodel, data[0][0]), data[0][1]))
+        loss = F.cross_entropy(WAYS[way](fmodel, data[1][0]), data[1][1])
 
     torch.testing.assert_close(torch.autograd.grad(loss, [*model.parameters()]), expected, **CLOSE)
+
+
+def test_forward_is_the_models_without_hooks() -> None:
+    model, x = snippets.small_image_net(), torch.randn(4, 1, 6, 6)
+    model.register_forward_hook(lambda module, args, output: output * 0)
+    fmodel = higher.monkeypatch(model)
+    reference = copy.deepcopy(model)
+
+    torch.testing.assert_close(fmodel.forward(x), reference.forward(x), **CLOSE)
+    torch.testing.assert_close([*fmodel.buffers()], [*reference.buffers()], **CLOSE)
+    assert [*inspect.signature(fmodel.forward).parameters] == ["input"]
+    rows = torch.vmap(fmodel.eval().forward)(x[:, None])[:, 0]
+    torch.testing.assert_close(rows, reference.eval().forward(x), **CLOSE)
 
 
 def test_T29_autocast_around_the_loop() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import learn2learn_snippets as snippets
@@ -17,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 import metann.compat.learn2learn as l2l
 import metann.optim
+from metann import Learner
 from metann.errors import CompatError
 
 MAML, MetaSGD = l2l.algorithms.MAML, l2l.algorithms.MetaSGD
@@ -219,7 +221,19 @@ def test_T58_attributes_that_cannot_be_copied() -> None:
     torch.testing.assert_close([*found], expected, **CLOSE)
 
 
-def test_T83_activation_checkpointing_inside_the_model() -> None:
+WAYS: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "a call": lambda clone, x: clone(x),
+    "forward": lambda clone, x: clone.forward(x),
+    "a method": lambda clone, x: bound(clone).encode(x),
+}
+
+
+def bound(clone: Any) -> Any:
+    return Learner(clone.module).bind([*clone.module.parameters()])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_T83_activation_checkpointing_inside_the_model(way: str) -> None:
     class Checkpointed(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -228,10 +242,17 @@ def test_T83_activation_checkpointing_inside_the_model() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return checkpoint(self.net, x, use_reentrant=False)
 
+        def encode(self, x: Tensor) -> Tensor:
+            return checkpoint(self.net, x, use_reentrant=False)
+
     model, data = Checkpointed(), snippets.batches()
     expected = expected_gradients(model.net, data)
+    clone = MAML(model, lr=0.1).clone()
 
-    found = torch.autograd.grad(adapted_loss(MAML(model, lr=0.1), data), [*model.parameters()])
+    for _ in range(2):
+        clone.adapt(F.cross_entropy(WAYS[way](clone, data[0][0]), data[0][1]))
+    loss = F.cross_entropy(WAYS[way](clone, data[1][0]), data[1][1])
+    found = torch.autograd.grad(loss, [*model.parameters()])
 
     torch.testing.assert_close([*found], expected, **CLOSE)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from torch import Tensor, nn
 
-from metann.compat.calling import called, planned
+from metann.compat.calling import called, forwarded, planned
 from metann.errors import CompatError
 from metann.functional.transforms import in_any_transform
 from metann.learner import Learner
@@ -35,8 +36,10 @@ class FunctionalModule(Generic[ModuleT_co]):
     counterpart of the module that it was made from: attributes, submodules, hooks, modes; and
     `isinstance` takes it for a module of that class. The module itself is never touched.
 
-    A call works on an instance of its own, so that activation checkpointing finds the weights of
-    that call again; what the call changes besides weights is then taken over.
+    A call, or `forward`, works on an instance of its own, so that activation checkpointing finds
+    the weights of that call again; what the call changes besides weights is then taken over. Other
+    methods, submodules and `module` compute with what is there: checkpointing in them would find
+    the latest weights. `Learner(fmodel.module).bind(fmodel.fast_params)` is an instance to keep.
 
     Attributes:
         is_linked: the first weights have a graph to the module's own.
@@ -197,7 +200,16 @@ class FunctionalModule(Generic[ModuleT_co]):
         value: Any = getattr(self._model, name)
         if name in _CHAINED and getattr(value, "__self__", None) is self._model:
             return _Chained(self, value)
-        return value
+        return self._forwarding(value) if name == "forward" else value
+
+    def _forwarding(self, forward: Callable[..., Any]) -> Callable[..., Any]:
+        """The model's `forward`, on an instance of its own as a call is."""
+
+        @functools.wraps(forward)
+        def forwarding(*args: Any, **kwargs: Any) -> Any:
+            return forwarded(self._learner, self._required(), args, kwargs)
+
+        return forwarding
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _OWN or isinstance(getattr(FunctionalModule, name, None), property):

@@ -25,7 +25,9 @@ class BaseLearner(nn.Module):
     """Wraps a model: calls, attributes and items are the model's.
 
     A call of a clone works on an instance of its own, so that activation checkpointing finds the
-    weights of that call again.
+    weights of that call again. Methods of the model, and `module` itself, compute with what is
+    there: checkpointing in them would find the latest weights. An instance to keep is
+    `Learner(clone.module).bind([*clone.module.parameters()])`.
 
     Attributes:
         module: the model; that of a clone is its counterpart, with weights that have a graph.
@@ -101,7 +103,7 @@ class BaseLearner(nn.Module):
         for tensor in tensors_in([*state.values()]):  # As the weights: within the graph.
             if not tensor.is_leaf:
                 memo.setdefault(id(tensor), tensor.clone())
-        made.__setstate__(copy.deepcopy(state, memo))
+        cast("Any", made).__setstate__(copy.deepcopy(state, memo))
         return made
 
     def __getstate__(self) -> dict[str, Any]:
