@@ -46,7 +46,11 @@ print(*times)
 
 
 def milliseconds() -> list[float]:
-    """What a new process takes for torch, and then for one statement after another."""
+    """What a new process takes for torch, and then for one statement after another.
+
+    It may keep what it compiles, as pip does when it installs a package.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
     program = PROGRAM.format(statements=[TORCH, *(code for _, code in IMPORTS)])
     done = subprocess.run(
@@ -54,13 +58,14 @@ def milliseconds() -> list[float]:
         check=True,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**kept, "PYTHONPATH": path},
     )
     return [float(number) for number in done.stdout.split()]
 
 
 def tables(rounds: int) -> list[Table]:
     """One table: torch alone, then what all of ours up to a row have added to it."""
+    milliseconds()  # Compiles what has not been compiled yet.
     found = [milliseconds() for _ in track(range(rounds), description="imports", transient=True)]
     torchs = statistics.median(times[0] for times in found)
     rows = [Row((TORCH, torchs))]

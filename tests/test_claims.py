@@ -23,8 +23,13 @@ def test_every_row_has_a_claim_and_a_link():
 
 @pytest.mark.parametrize(("claim", "shown", "file"), ROWS)
 def test_what_is_said_to_show_a_claim_is_there(claim: str, shown: str, file: str):
-    path = REPOSITORY / file
+    name, _, heading = file.partition("#")
+    path = REPOSITORY / name
     assert path.is_file(), claim
+
+    if heading:
+        lines = path.read_text(encoding="utf-8").lower().splitlines()
+        assert f"##-{heading}" in {line.replace(" ", "-") for line in lines}
 
     if shown.startswith("`test_") and not shown.endswith(".py`"):
         functions = [node for node in tree_of(path).body if isinstance(node, ast.FunctionDef)]
