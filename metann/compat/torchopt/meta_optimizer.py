@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from metann.compat.torchopt.base import (
     UninitializedState,
     require_transformation,
 )
+from metann.compat.torchopt.recomputing import nothing_computed_again
 from metann.compat.torchopt.states import require_of_these
 from metann.compat.torchopt.trees import leaves_of_state
 from metann.compat.torchopt.update import apply_updates
@@ -34,6 +36,10 @@ class MetaOptimizer:
 
     Where gradients are switched off (`torch.no_grad`) a step keeps no graph: the loss is computed
     outside, the step taken inside, and memory does not grow with the steps.
+
+    Activation checkpointing in the module does not go together with a step whose graph is kept: the
+    outer backward pass would compute again with the newest weights. It is an error where a layer
+    with a weight is called again; it is not seen where the user's own forward reads `self.weight`.
 
     Args:
         module: any module.
@@ -72,8 +78,8 @@ class MetaOptimizer:
             loss: a tensor of one value, computed by the module with the weights it has now.
 
         Raises:
-            ArgumentError: a `TypeError`; the loss depends on no weight that the module has now.
-                Nothing was changed, as after any error.
+            ArgumentError: a `TypeError`; the loss depends on no weight that the module has now,
+                or the module has activation checkpointing. Nothing was changed, as after any error.
 
         Warns:
             HistoryWarning: the weights are leaves, but what the optimiser remembers is not: only
@@ -135,15 +141,17 @@ def gradients_of(loss: Tensor, weights: Sequence[Weight]) -> dict[int, Tensor | 
     They have a graph where gradients are switched on.
 
     Raises:
-        ArgumentError: no weight has a gradient.
+        ArgumentError: no weight has a gradient, or its modules are called again.
     """
     found: dict[int, Tensor | None] = {id(weight.tensor): None for weight in weights}
-    adapting = {id(w.tensor): w.tensor for w in weights if w.tensor.requires_grad}
+    moving = [weight for weight in weights if weight.tensor.requires_grad]
+    adapting = {id(weight.tensor): weight.tensor for weight in moving}
     if loss.requires_grad and adapting:
         is_tracked = torch.is_grad_enabled()
-        grads = torch.autograd.grad(
-            loss, [*adapting.values()], create_graph=is_tracked, allow_unused=True
-        )
+        with nothing_computed_again(moving) if is_tracked else nullcontext():
+            grads = torch.autograd.grad(
+                loss, [*adapting.values()], create_graph=is_tracked, allow_unused=True
+            )
         found.update(zip(adapting, grads, strict=True))
     if all(gradient is None for gradient in found.values()):
         raise ArgumentError(
