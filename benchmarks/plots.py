@@ -39,9 +39,10 @@ def draw_bars(axes: Axes, table: Table, column: int) -> None:
     names = [str(row.cells[0]) for row in rows][::-1]
     (values,) = [[numbers((row.cells[column],))[0] for row in rows][::-1]]
     bars = axes.barh(names, values, color=[colour(name) for name in names])
-    axes.bar_label(bars, fmt="%.3g", padding=3, fontsize=8)
+    labels = [f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" for value in values]
+    axes.bar_label(bars, labels, padding=3, fontsize=8)
     axes.set_xmargin(0.15)
-    axes.set_title(table.title, fontsize=9)
+    axes.set_title(table.title, fontsize=8)
     axes.tick_params(labelsize=8)
 
 
@@ -59,7 +60,7 @@ def draw_overhead(tables: tuple[Table, ...], out: Path) -> None:
 def draw_meta_step(tables: tuple[Table, ...], out: Path) -> None:
     """Milliseconds a meta-step on one thread, a panel for each problem."""
     shown = tables_on_one_thread(tables)
-    figure = Figure(figsize=(7.5, 1.6 * len(shown)), layout="constrained", dpi=80)
+    figure = Figure(figsize=(9, 1.6 * len(shown)), layout="constrained", dpi=72)
     panels: list[Axes] = list(figure.subplots(len(shown), 1, squeeze=False)[:, 0])
     for axes, table in zip(panels, shown, strict=True):
         draw_bars(axes, table, 1)
