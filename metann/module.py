@@ -131,7 +131,8 @@ class DependentModule(OwnHooks):
 
         Args:
             init: keep the values, as detached clones that require grad as the parameter did
-                (True), or leave None until `substitute` (False).
+                (True), or leave None until `substitute` (False). A call before that fails in torch:
+                `argument 'weight' (position 2) must be Tensor, not NoneType`.
             clear_filter: called with each module of the tree; False leaves its parameters.
 
         Moving a module moves its dependents by a computation, as `tensor.to()` does: what was a

@@ -57,8 +57,13 @@ def test_names_of_what_is_still_a_parameter() -> None:
     assert net[0].weight is before
 
 
+def test_a_call_before_there_are_weights() -> None:
+    with pytest.raises(TypeError, match=r"'weight' \(position 2\) must be Tensor, not NoneType"):
+        DependentModule.stateless(nn.Linear(2, 2))(torch.ones(2))
+
+
 def test_misspelt_names_of_dependents_are_not_taken_for_parameters() -> None:
-    net = DependentModule.stateless(nn.Linear(2, 2))
+    net = DependentModule(nn.Linear(2, 2)).clear_params(init=True)
 
     with pytest.raises(SubstitutionError, match=r"did you mean weight") as error:
         net.substitute({"wieght": torch.randn(2, 2), "bias": torch.randn(2)})
