@@ -18,6 +18,7 @@ import torch
 import torchopt_snippets as snippets
 from by_hand import CLOSE
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import metann.compat.torchopt as ours
 
@@ -201,6 +202,47 @@ def test_it_takes_the_factor_of_clipping_for_a_constant(theirs: Any) -> None:
     # The norm is 0.1 whatever the weight is.
     assert derivative(ours).abs().max() < 1e-6
     assert derivative(theirs).abs().max() > 1e-4
+
+
+def test_dicts_are_matched_by_key(theirs: Any) -> None:
+    params = {"w": torch.randn(2), "b": torch.randn(2)}
+    grads = {"b": torch.randn(2), "w": torch.randn(2)}
+
+    def moved(lib: Any) -> Any:
+        adamw = lib.adamw(0.1, weight_decay=0.5)
+        updates, _ = adamw.update(grads, adamw.init(params), params=params, inplace=False)
+        return lib.apply_updates(params, updates, inplace=False)
+
+    found, expected = moved(ours), moved(theirs)
+    assert found.keys() == expected.keys()
+    for key in found:
+        torch.testing.assert_close(found[key], expected[key], **CLOSE)
+
+
+def test_it_broadcasts_updates_of_other_shapes(theirs: Any) -> None:
+    found = theirs.apply_updates((torch.zeros(3),), (torch.ones(2, 3),), inplace=False)
+
+    assert found[0].shape == (2, 3)
+
+
+def test_its_meta_gradients_are_wrong_with_activation_checkpointing(theirs: Any) -> None:
+    net, (x, _) = snippets.small_net(), snippets.data()
+
+    class Checkpointed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = copy.deepcopy(net)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return checkpoint(self.net, x, use_reentrant=False)
+
+    found = []
+    for model in (copy.deepcopy(net), Checkpointed()):
+        first, optimizer = [*model.parameters()], theirs.MetaSGD(model, lr=0.5)
+        optimizer.step(model(x).square().mean())
+        found.append(torch.autograd.grad(model(x).square().mean(), first)[0])
+
+    assert (found[0] - found[1]).abs().max() > 1e-4
 
 
 def test_it_writes_past_autograd(theirs: Any) -> None:
