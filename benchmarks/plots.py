@@ -10,6 +10,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 from tables import Cell, Table
 
 OURS, THEIRS = "tab:blue", "tab:gray"
@@ -29,8 +30,10 @@ def colour(name: Cell) -> str:
 def save(figure: Figure, out: Path) -> None:
     """Write a figure, as small as it may be."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    FigureCanvasAgg(figure)
-    figure.savefig(out)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = Image.frombytes("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba()))
+    pixels.convert("RGB").quantize(32).save(out, optimize=True)
 
 
 def draw_bars(axes: Axes, table: Table, column: int) -> None:
