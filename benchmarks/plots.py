@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -30,7 +31,7 @@ def colour(name: Cell) -> str:
 def save(figure: Figure, out: Path) -> None:
     """Write a figure, as small as it may be."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)  # matplotlib leaves its methods without types.
     canvas.draw()
     pixels = Image.frombytes("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba()))
     pixels.convert("RGB").quantize(32).save(out, optimize=True)
