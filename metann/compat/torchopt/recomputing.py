@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 from torch import nn
@@ -12,7 +12,7 @@ from metann.errors import ArgumentError
 
 
 @contextmanager
-def nothing_computed_again(weights: Sequence[Weight]) -> Iterator[None]:
+def nothing_computed_again(weights: Sequence[Weight]) -> Generator[None, None, None]:
     """Raise at the end if a module that has one of the weights was called in between.
 
     It is for a backward pass whose graph is kept: what calls a module there, as activation
