@@ -6,11 +6,13 @@ pass, and must find the weights of that call then, not those that the model has 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
+from metann.errors import CompatError
 from metann.functional.transforms import in_any_transform
 from metann.learner import Learner
 from metann.places import REMEMBERED, places_of
@@ -60,6 +62,41 @@ def forwarded(
     output: Any = instance.forward(*args, **kwargs)
     take_over(instance, learner.module)
     return output
+
+
+@contextmanager
+def not_called_again(model: nn.Module, is_kept: bool, instead: str) -> Generator[None]:
+    """Raise at the end if the model, or a part of it, was called in between.
+
+    It is for a backward pass. What calls the model there, as activation checkpointing does, calls
+    it again in a later pass through the graph, when the model has other weights.
+
+    Args:
+        model: its weights are about to be replaced.
+        is_kept: the graph is; if not, there is no later pass, and nothing is looked for.
+        instead: what to do.
+
+    Raises:
+        CompatError: it was called.
+    """
+    found: list[nn.Module] = []
+
+    def note(part: nn.Module, _args: object) -> None:
+        found.append(part)
+
+    parts = [part for _, part in walk(model)] if is_kept else []
+    handles = [part.register_forward_pre_hook(note) for part in parts]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+    if found:
+        raise CompatError(
+            f"The backward pass has called a {type(found[0]).__name__} again, as "
+            "torch.utils.checkpoint does. A later pass would do so with the weights of the last "
+            f"step, and give a wrong gradient. {instead}"
+        )
 
 
 def take_over(instance: nn.Module, model: nn.Module) -> None:

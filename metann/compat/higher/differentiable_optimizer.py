@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, TypeAlias, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from metann.compat.calling import not_called_again
 from metann.compat.higher.functional_module import FunctionalModule
 from metann.compat.higher.overrides import Override, apply_override
 from metann.errors import CompatError
@@ -103,7 +105,8 @@ class DifferentiableOptimizer(ABC):
 
         Raises:
             CompatError: a `ValueError`; there are no weights, all are frozen, the loss depends on
-                none of them, or the override or the gradients do not fit.
+                none of them, the override or the gradients do not fit, or the backward pass
+                has called the model, as checkpointing outside of `fmodel(...)` does.
             OptimizerError: a `ValueError`; an option is out of range.
         """
         if override is not None:
@@ -144,7 +147,7 @@ class DifferentiableOptimizer(ABC):
         stepped = {index for mapping in self._group_to_param_list for index in mapping}
         chosen = [i for i, p in enumerate(weights) if p.requires_grad and (every or i in stepped)]
         targets = [weights[index] for index in chosen]
-        graph = self._track_higher_grads
+        graph = self._track_higher_grads and torch.is_grad_enabled()
         if not weights:
             return []
         if not chosen:
@@ -152,13 +155,11 @@ class DifferentiableOptimizer(ABC):
                 "None of the weights that are to be stepped requires a gradient, so that a step "
                 "would do nothing. Let one of them require it: weight.requires_grad_()."
             )
-        found: Any = torch.autograd.grad(
-            loss,
-            targets,
-            create_graph=graph and torch.is_grad_enabled(),
-            retain_graph=graph,
-            allow_unused=True,
-        )
+        kept = self._track_higher_grads
+        with self._called_once(graph):
+            found: Any = torch.autograd.grad(
+                loss, targets, create_graph=graph, retain_graph=kept, allow_unused=True
+            )
         if all(grad is None for grad in found):
             raise CompatError(
                 "The loss depends on none of the weights that are to be stepped. Compute it with "
@@ -166,6 +167,17 @@ class DifferentiableOptimizer(ABC):
             )
         by_index: dict[int, Tensor | None] = dict(zip(chosen, found, strict=True))
         return [by_index.get(index) for index in range(len(weights))]
+
+    def _called_once(self, is_kept: bool) -> AbstractContextManager[None]:
+        """The backward pass of a step, in which the model itself is not to be called."""
+        if self._fmodel is None:
+            return nullcontext()
+        return not_called_again(
+            cast("nn.Module", self._fmodel.module),
+            is_kept,
+            "Let the checkpointing be in fmodel(...), or call Learner(fmodel.module).bind("
+            "fmodel.fast_params) in the place of fmodel; or track no higher gradients.",
+        )
 
     def _stepped(self, weights: list[Tensor], grads: Grads) -> list[Tensor]:
         """Go through the groups with `_update`."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import Parameter
 from typing_extensions import Self
 
-from metann.compat.calling import called, planned
+from metann.compat.calling import called, not_called_again, planned
 from metann.compat.learn2learn.modules import cloned, named, weights_of
 from metann.dependents import named_weights, other_buffers
 from metann.errors import CompatError
@@ -19,6 +19,11 @@ from metann.learner import Learner
 from metann.module import DependentModule
 from metann.references import tensors_in
 from metann.tree import join, walk
+
+INSTEAD: str = (
+    "Let the checkpointing be in clone(...), or call Learner(clone.module).bind("
+    "[*clone.module.parameters()]) in the place of the clone; or say first_order=True."
+)
 
 
 class BaseLearner(nn.Module):
@@ -116,7 +121,8 @@ def gradients(
     """The gradient by each weight; None where there is none, if that is allowed.
 
     Raises:
-        CompatError: a `ValueError`; the loss does not depend on these weights, or they are frozen.
+        CompatError: a `ValueError`; the loss does not depend on these weights, they are frozen, or
+            the backward pass has called the module, as checkpointing outside of `clone(...)` does.
     """
     names, weights = named(module)
     frozen = [n for n, w in zip(names, weights, strict=True) if not w.requires_grad]
@@ -129,9 +135,10 @@ def gradients(
     targets = [w for n, w in zip(names, weights, strict=True) if n not in frozen]
     if not targets:
         return [None] * len(weights)
-    found: Sequence[Tensor | None] = torch.autograd.grad(
-        loss, targets, retain_graph=second_order, create_graph=second_order, allow_unused=True
-    )
+    with not_called_again(module, second_order, INSTEAD):
+        found: Sequence[Tensor | None] = torch.autograd.grad(
+            loss, targets, retain_graph=second_order, create_graph=second_order, allow_unused=True
+        )
     by_name: dict[str, Tensor | None] = dict(zip(chosen, found, strict=True))
     _require_used([name for name, grad in by_name.items() if grad is None], chosen, allow_unused)
     return [by_name.get(name) for name in names]

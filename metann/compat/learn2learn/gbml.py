@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from metann.compat.learn2learn.base_learner import BaseLearner
+from metann.compat.calling import not_called_again
+from metann.compat.learn2learn.base_learner import INSTEAD, BaseLearner
 from metann.compat.learn2learn.modules import clone_module, weights_of
 from metann.compat.learn2learn.transforms import DifferentiableSGD, ParameterUpdate
 
@@ -110,13 +111,14 @@ class GBML(BaseLearner):
             )
             self.diff_sgd(self.compute_update, grads)
         graph = second_order or self.adapt_transform
-        updates = self.compute_update(
-            loss,
-            [weight for _, weight in weights_of(self.module)],
-            create_graph=graph,
-            retain_graph=graph,
-            allow_unused=allow_unused,
-            allow_nograd=self.allow_nograd if allow_nograd is None else allow_nograd,
-        )
+        with not_called_again(self.module, second_order, INSTEAD):
+            updates = self.compute_update(
+                loss,
+                [weight for _, weight in weights_of(self.module)],
+                create_graph=graph,
+                retain_graph=graph,
+                allow_unused=allow_unused,
+                allow_nograd=self.allow_nograd if allow_nograd is None else allow_nograd,
+            )
         self.diff_sgd(self.module, updates)
         self._params_updated = True
