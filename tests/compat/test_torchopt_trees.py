@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import deque
 from typing import Any
 
 import pytest
@@ -35,6 +36,39 @@ def test_dicts_are_matched_by_key_whatever_the_order(name: str) -> None:
         torch.testing.assert_close(nested[key], moved[key], rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_is_remembered_is_of_the_same_key_whatever_the_order(name: str) -> None:
+    params: Any = {"w": torch.randn(2, 3), 7: {"b": torch.randn(3), "a": torch.randn(3)}}
+    grads: Any = [
+        {"w": torch.randn(2, 3), 7: {"b": torch.randn(3), "a": torch.randn(3)}} for _ in range(3)
+    ]
+    function = FUNCTIONS[name]()
+    state, turned = function.init(params), function.init(params)
+
+    for number, grad in enumerate(grads):
+        other = {7: {key: grad[7][key] for key in ("ba", "ab")[number % 2]}, "w": grad["w"]}
+        expected, state = function.update(grad, state, params=params)
+        found, turned = function.update(other, turned, params=params)
+
+        assert [*found] == [7, "w"]
+        torch.testing.assert_close(found["w"], expected["w"], rtol=0, atol=0)
+        for key in "ab":
+            torch.testing.assert_close(found[7][key], expected[7][key], rtol=0, atol=0)
+
+
+def test_trees_of_other_containers() -> None:
+    params, grads = [{"b": torch.randn(2), "a": torch.randn(2)}], [torch.randn(2), torch.randn(2)]
+    turned = deque([{"a": grads[0], "b": grads[1]}])
+    sgd = torchopt.sgd(0.1, weight_decay=0.5)
+
+    updates, _ = sgd.update(turned, sgd.init(params), params=params)
+
+    assert isinstance(updates, deque)
+    for key, grad in zip("ab", grads, strict=True):
+        expected = -0.1 * (grad + 0.5 * params[0][key])
+        torch.testing.assert_close(updates[0][key], expected, **CLOSE)
+
+
 @pytest.mark.parametrize("inplace", [True, False])
 @pytest.mark.parametrize(
     ("params", "updates", "message"),
@@ -42,7 +76,7 @@ def test_dicts_are_matched_by_key_whatever_the_order(name: str) -> None:
         (
             {"w": torch.ones(2, 3), "b": torch.ones(3)},
             {"w": torch.ones(3), "b": torch.ones(2, 3)},
-            r"one shape, got \(2, 3\) and \(3,\) at tree\['w'\]",
+            r"one shape, got \(3,\) and \(2, 3\) at tree\['b'\]",
         ),
         ([torch.ones(2), torch.ones(2, 1)], (torch.ones(2), torch.ones(2)), r"at tree\[1\]"),
         (

@@ -1,8 +1,13 @@
-"""Trees of tensors: nested lists, tuples and dicts, as TorchOpt takes parameters and gradients."""
+"""Trees of tensors: nested lists, tuples and dicts, as TorchOpt takes parameters and gradients.
+
+Leaves are in the order of sorted keys, whatever the order in which a dict was filled: what is
+remembered for one of them in one step is found for the same in the next.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from torch import Tensor
@@ -15,20 +20,19 @@ Leaf = Tensor | None
 
 
 def leaves_of(tree: object) -> list[Leaf]:
-    """The tensors of a tree in order; a leaf may be None, as the gradient of an unused weight.
+    """The tensors of a tree by sorted keys; a leaf may be None, as the gradient of what is unused.
 
     Raises:
         ArgumentError: a leaf is something else.
     """
-    found = pytree.tree_leaves(tree)
-    for leaf in found:
+    for leaf in pytree.tree_leaves(tree):
         if leaf is not None and not isinstance(leaf, Tensor):
             raise ArgumentError(
                 "expected a tree of tensors (nested tuples, lists and dicts), got a "
                 f"{type(leaf).__name__} in it. Give tensors, or None for what is not used; for a "
                 "module give tuple(module.parameters())."
             )
-    return found
+    return [cast("Leaf", leaf) for _, leaf, _ in paired(tree, tree)]
 
 
 def leaves_like(tree: object, other: object) -> list[Leaf]:
@@ -75,11 +79,19 @@ def paired(tree: object, other: object, path: str = "") -> Iterator[tuple[str, o
 def _children(tree: object) -> dict[object, object] | None:
     """What a node holds, by key or number; None if it is a leaf."""
     if isinstance(tree, Mapping):
-        return {**cast("Mapping[Any, object]", tree)}
-    if isinstance(tree, (list, tuple)):
+        entries = cast("Mapping[Any, object]", tree)
+        return {key: entries[key] for key in _sorted(entries)}
+    if isinstance(tree, (list, tuple, deque)):
         return dict(enumerate(cast("Sequence[object]", tree)))
     leaves = pytree.tree_leaves(tree)  # Of other containers that torch knows, in its order.
     return None if len(leaves) == 1 and leaves[0] is tree else dict(enumerate(leaves))
+
+
+def _sorted(keys: Iterable[Any]) -> list[Any]:
+    try:
+        return sorted(keys)
+    except TypeError:  # Of several types, as numbers and names.
+        return sorted(keys, key=lambda key: (type(key).__qualname__, repr(key)))
 
 
 def _described(tree: object, children: Mapping[object, object] | None) -> str:
@@ -92,9 +104,12 @@ def _described(tree: object, children: Mapping[object, object] | None) -> str:
 
 
 def rebuilt(tree: TreeT, leaves: Sequence[Leaf]) -> TreeT:
-    """A tree of the same structure with other leaves."""
-    _, structure = pytree.tree_flatten(tree)
-    return cast("TreeT", pytree.tree_unflatten(leaves, structure))
+    """A tree of the same structure with other leaves, which are in the order of `leaves_of`."""
+    flat, structure = pytree.tree_flatten(tree)
+    places: object = pytree.tree_unflatten([*range(len(flat))], structure)
+    for (_, place, _), leaf in zip(paired(places, places), leaves, strict=True):
+        flat[cast("int", place)] = leaf
+    return cast("TreeT", pytree.tree_unflatten(flat, structure))
 
 
 def mapped(function: Callable[[Tensor], Tensor], tree: TreeT) -> TreeT:
