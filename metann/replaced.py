@@ -246,7 +246,7 @@ SUPPLIED: tuple[Supplied, ...] = (
     Supplied(
         "_scaled_dot_product_flash_attention_for_cpu_backward",
         "flash_attention_for_cpu_backward",
-        "its derivative is not implemented: no Transformer layer without dropout has a second order",
+        "its derivative is not implemented: no Transformer without dropout has a second order",
         "https://github.com/pytorch/pytorch/issues/117974",
     ),
     Supplied(
