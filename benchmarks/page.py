@@ -43,8 +43,9 @@ Limits were set before there was anything to measure. What is missed is shown as
 - Of Conv4 with 32 tasks the default command takes one round, in which whatever else the machine
   does counts in full; `--full` takes more. There is no gain to be had with many steps: nearly all
   of the time is torch's convolutions, the same for all.
-- The wheel is source that is meant to be read, docstrings included. A quarter of it is the generator
-  for your own modules, a tenth the names of other libraries; to leave out both would not be enough.
+- The wheel is source that is meant to be read, docstrings included. A quarter of it is the
+  generator for your own modules, a tenth the names of other libraries; to leave out both would not
+  be enough.
 """
 
 

@@ -21,6 +21,10 @@ Buffers = dict[str, Tensor]
 LossFunction = Callable[[list[Tensor], Buffers], tuple[Tensor, Buffers]]
 
 
+def any_will_do(losses: Tensor) -> None:
+    """Losses on which no fast weight has a part may be meant so."""
+
+
 @dataclass(frozen=True)
 class InnerStep:
     """`weights - lr * gradient`, or whatever the optimiser makes of it.
@@ -44,7 +48,7 @@ class InnerStep:
     keeps_graph: bool
     reads: Callable[[], Iterable[Tensor]] = tuple
     copies: Callable[[], Iterable[Tensor]] = tuple
-    require_meant: Callable[[Tensor], None] = lambda _: None
+    require_meant: Callable[[Tensor], None] = any_will_do
 
     def __call__(self, fast: Fast) -> tuple[Fast, Tensor]:
         """The weights after the step, and the losses before it, without a graph."""
