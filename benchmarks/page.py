@@ -36,13 +36,13 @@ less than it does times. Numbers have three digits, of which the last means litt
 """
 
 MISSED = """\
-Limits were set before there was anything to measure. What is missed is shown as it is:
+Limits were set before there was anything to measure. What is missed is shown as it is. Of Conv4
+with 32 tasks the default command takes one round, in which whatever else the machine does counts in
+full; `python benchmarks/meta_step.py --only "32 tasks" --rounds 3` takes more. How many there were
+stands above each table.
 
 - `torch.func`: `vmap(grad)` takes about twice as long as products written by hand. To take half of
   its time would be to be as fast as those; a few layers of functions stand between.
-- Of Conv4 with 32 tasks the default command takes one round, in which whatever else the machine
-  does counts in full; `--full` takes more. There is no gain to be had with many steps: nearly all
-  of the time is torch's convolutions, the same for all.
 - The wheel is source that is meant to be read, docstrings included. A quarter of it is the
   generator for your own modules, a tenth the names of other libraries; to leave out both would not
   be enough.
