@@ -64,3 +64,13 @@ def slope(function: Callable[[nn.Module], Tensor], model: nn.Module, along: list
                 p.add_(step * direction)
         values.append(function(model).detach())
     return (values[0] - values[1]) / 2e-6
+
+
+def require_slope(
+    function: Callable[[nn.Module], Tensor], model: nn.Module, *, rtol: float, atol: float
+) -> None:
+    """The gradient of a function of a model, along a random direction, is its slope there."""
+    along = [torch.randn_like(p) for p in model.parameters()]
+    grads = torch.autograd.grad(function(model), [*model.parameters()])
+    found = sum((g * v).sum() for g, v in zip(grads, along, strict=True))
+    torch.testing.assert_close(found, slope(function, model, along), rtol=rtol, atol=atol)

@@ -10,23 +10,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from by_hand import CLOSE, trained
+from models_of_many import Encodes
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from metann.compat import higher
 from metann.errors import CompatError
-
-
-class Encodes(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear = nn.Linear(3, 2)
-
-    def encode(self, x: Tensor) -> Tensor:
-        return checkpoint(self.linear, x, use_reentrant=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.encode(x)
 
 
 def sgd(model: nn.Module) -> torch.optim.Optimizer:

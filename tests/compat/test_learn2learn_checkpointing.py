@@ -10,24 +10,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from by_hand import CLOSE, trained
+from models_of_many import Encodes
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 import metann.compat.learn2learn as l2l
 from metann.errors import CompatError
-
-
-class Encodes(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear = nn.Linear(3, 2)
-
-    def encode(self, x: Tensor) -> Tensor:
-        return checkpoint(self.linear, x, use_reentrant=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.encode(x)
-
 
 KINDS: dict[str, Callable[..., Any]] = {
     "MAML": lambda net, **options: l2l.algorithms.MAML(net, lr=0.1, **options),
